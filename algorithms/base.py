@@ -1,0 +1,132 @@
+"""The one interface of all methods, shallow and deep, and the task they are given.
+
+The label firewall starts here: a :class:`Task` has no labels of the samples that will be scored, so that no
+method can use them, by intent or by mistake.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from datasets.base import Samples
+
+LabelAccess = Literal["none", "few", "target_train"]
+StateDict = dict[str, Any]
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on (a loss that is not finite, say). Its text is one line for the user."""
+
+
+class Params(BaseModel):
+    """Hyperparameters of a method. Each field has a default, bounds and, in its description, the source."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a method learns from.
+
+    Attributes:
+        source: labelled source samples to train on.
+        source_validation: source samples held out of training; None where the protocol holds out nothing.
+        target_inputs: (m, ...) unlabelled target training inputs.
+        num_classes: number of classes K.
+        epochs: the full budget that schedules depend on (early stopping does not shorten it).
+        target_labelled: labelled target samples, disjoint from those scored; only for methods that declare
+            ``label_access`` other than ``none``.
+        backbone: what turns inputs into features: a network's name, or what the raw vectors are called.
+        training: ``frozen``: inputs are features of that backbone already, computed once;
+            ``finetune``: inputs are images, and the (pretrained) backbone trains with the rest;
+            ``scratch``: the same without pretrained weights; ``raw``: inputs are the dataset's own vectors.
+        pretrained: the backbone's pretrained ``state_dict``, handed over for ``finetune``.
+    """
+
+    source: Samples
+    source_validation: Samples | None
+    target_inputs: NDArray[Any]
+    num_classes: int
+    epochs: int = 1
+    target_labelled: Samples | None = None
+    backbone: str = "raw"
+    training: Literal["raw", "frozen", "finetune", "scratch"] = "raw"
+    pretrained: StateDict | None = None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a method says of n inputs.
+
+    Attributes:
+        logits: (n, K) float32; the class with the largest one is the prediction.
+        features: (n, d) float32, the representation that the last classifier works on.
+    """
+
+    logits: NDArray[np.float32]
+    features: NDArray[np.float32]
+
+
+class Algorithm(ABC):
+    """A transfer-learning method. Subclass it in ``algorithms/<family>/<name>.py``; the registry finds it.
+
+    Attributes:
+        name: the module's name, and that of experiment files and ``paper_results.csv``.
+        source: citation, with equation numbers where the code follows one.
+        family: ``shallow`` (runs on vectors, on a CPU) or ``deep`` (the training loop).
+        label_access: which target labels it may see. ``none``; ``few``: a drawn few-shot set;
+            ``target_train``: labels of target samples that are never scored.
+        deterministic: whether the result is the same for every seed (given the same split).
+        Params: its hyperparameters.
+    """
+
+    name: ClassVar[str]
+    source: ClassVar[str]
+    family: ClassVar[Literal["shallow", "deep"]]
+    label_access: ClassVar[LabelAccess] = "none"
+    deterministic: ClassVar[bool] = False
+    Params: ClassVar[type[Params]] = Params
+
+    def __init__(self, task: Task, params: Params, device: str = "cpu", seed: int = 0) -> None:
+        self.task = task
+        self.params = params
+        self.device = device
+        self.seed = seed
+
+    @classmethod
+    def budget(cls, params: Params, epochs: int) -> int:
+        """Units of budget a full run takes: 1 for a one-shot method, ``epochs`` for a deep one."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def fit_epoch(self) -> dict[str, float]:
+        """Do one unit of budget; return the losses of it, by name.
+
+        Raises:
+            TrainingError: a loss is not finite.
+        """
+
+    @abstractmethod
+    def predict(self, inputs: NDArray[Any]) -> Prediction:
+        """Logits and features for any inputs of the task's form, unseen ones too.
+
+        The array object ``task.target_inputs`` itself asks for the transductive answer of methods that have one.
+        """
+
+    @abstractmethod
+    def state_dict(self) -> StateDict:
+        """All that is needed to continue bit for bit on CPU.
+
+        Values are tensors, numbers, strings, None, and dicts and lists of those, so that
+        ``torch.load(weights_only=True)`` restores them.
+        """
+
+    @abstractmethod
+    def load_state_dict(self, state: StateDict) -> None:
+        """Continue from what :meth:`state_dict` returned, for the same task, params and seed."""

@@ -1,0 +1,165 @@
+"""The array types that every package shares, and the interface of a dataset.
+
+A dataset is a set of domains over the same classes. It turns the files of its published layout below a
+data root (or nothing, where it is built from installed packages) into arrays; splitting, hiding labels and
+scoring happen elsewhere.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+
+class DataError(ValueError):
+    """Data that is missing, damaged or not what was asked for. Its text is one line for the user."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Labelled samples.
+
+    Attributes:
+        inputs: (n, d) float32 vectors, or (n, channels, height, width) uint8 images.
+        labels: (n,) int64 class indices in [0, number of classes).
+    """
+
+    inputs: NDArray[Any]
+    labels: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) != len(self.labels):
+            raise DataError(f"{len(self.inputs)} inputs but {len(self.labels)} labels")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: NDArray[np.integer]) -> Samples:
+        """The samples at ``indices`` (a copy)."""
+        return Samples(self.inputs[indices], self.labels[indices])
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One distribution of one dataset.
+
+    Attributes:
+        name: as in ``paper_results.csv`` (``amazon``).
+        train: what methods train on or adapt to.
+        test: what a target is scored on; None where the published protocol is transductive, that is,
+            where the (unlabelled) training samples are the scored ones.
+    """
+
+    name: str
+    train: Samples
+    test: Samples | None = None
+
+    @property
+    def scored(self) -> Samples:
+        """The samples that this domain, as a target, is scored on."""
+        return self.train if self.test is None else self.test
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file that ``data fetch`` can bring.
+
+    Attributes:
+        path: where it (or, for an archive, what it unpacks to) lies, relative to the data root.
+        urls: mirrors, tried in this order.
+        sha256: of the downloaded file, where known; checked before anything is unpacked.
+        archive: whether to unpack it below ``path``'s folder after download.
+    """
+
+    path: str
+    urls: tuple[str, ...]
+    sha256: str | None = None
+    archive: bool = False
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """What ``data verify`` says of one file or folder of a dataset.
+
+    Attributes:
+        path: relative to the data root.
+        state: ``ok``, ``missing`` or ``damaged``.
+        detail: counts when ok; what is wrong otherwise. One line.
+    """
+
+    path: str
+    state: Literal["ok", "missing", "damaged"]
+    detail: str = ""
+
+
+class Options(BaseModel):
+    """Options of a dataset that belong to the protocol (image size, layout). Subclass per dataset."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Dataset(ABC):
+    """A family of domains over one label set. Subclass it in ``datasets/<name>.py``; the registry finds it.
+
+    Attributes:
+        name: the module's name, and that of experiment files.
+        domains: names of the domains, as in ``paper_results.csv``.
+        classes: names of the classes, in the order of the label indices.
+        raw_backbone: what the inputs are called in reports where no backbone turns them into features
+            (``surf_bow800``, ``pixels``).
+        holdout: fraction of the source's training samples held out as source validation.
+        needs_root: whether it reads files below a data root.
+        source: citation.
+        files: what ``data fetch`` brings.
+    """
+
+    name: ClassVar[str]
+    domains: ClassVar[tuple[str, ...]]
+    classes: ClassVar[tuple[str, ...]]
+    raw_backbone: ClassVar[str]
+    source: ClassVar[str]
+    holdout: ClassVar[float] = 0.1
+    needs_root: ClassVar[bool] = True
+    files: ClassVar[Sequence[RemoteFile]] = ()
+    Options: ClassVar[type[Options]] = Options
+
+    def __init__(self, root: Path | None = None, options: Options | None = None) -> None:
+        """``root`` is the data root (each dataset has its own folder below it)."""
+        if self.needs_root and root is None:
+            raise DataError(
+                f"dataset {self.name} needs a data root: name one with --data-root or SWEEP_DATA_ROOT "
+                f"(`python -m sweep data fetch {self.name}` fills one)"
+            )
+        self.root = root
+        self.options = options if options is not None else self.Options()
+
+    @abstractmethod
+    def load(self, domain: str) -> Domain:
+        """The arrays of one domain.
+
+        Raises:
+            DataError: a file is missing or damaged; the text names it and the next step.
+        """
+
+    @abstractmethod
+    def verify(self) -> list[FileCheck]:
+        """What is there, what is damaged and what is missing, without raising."""
+
+    def checksum(self, domain: str) -> str:
+        """A digest of the domain's arrays, for the record of a run."""
+        import hashlib
+
+        loaded = self.load(domain)
+        digest = hashlib.sha256()
+        for part in (loaded.train, loaded.test):
+            if part is not None:
+                digest.update(np.ascontiguousarray(part.inputs).tobytes())
+                digest.update(part.labels.tobytes())
+        return digest.hexdigest()[:16]

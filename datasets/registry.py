@@ -1,0 +1,35 @@
+"""Finds datasets: the module ``datasets/<name>.py`` holds the dataset ``<name>``."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from functools import cache
+
+import datasets
+from datasets.base import Dataset
+
+_PRIVATE = {"base", "registry", "fetch", "cache", "splits"}
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Every dataset there is (nothing is imported)."""
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(datasets.__path__) if m.name not in _PRIVATE))
+
+
+@cache
+def get(name: str) -> type[Dataset]:
+    """The class of a dataset.
+
+    Raises:
+        KeyError: there is no such dataset.
+    """
+    if name not in names():
+        raise KeyError(name)
+    module = importlib.import_module(f"datasets.{name}")
+    for _, cls in inspect.getmembers(module, inspect.isclass):
+        if issubclass(cls, Dataset) and cls.__module__ == module.__name__ and cls.__dict__.get("name") == name:
+            return cls
+    raise TypeError(f"{module.__name__} defines no Dataset with name = {name!r}")

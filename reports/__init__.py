@@ -1,0 +1,1 @@
+"""The ledger of trials and all that is read out of it; no ray, no torch."""

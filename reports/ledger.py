@@ -1,0 +1,326 @@
+"""The ledger: one SQLite file per experiment, the single source of truth of what ran.
+
+Only the driver writes, under an OS lock that dies with it; anyone reads at any time (WAL). Every reported
+epoch is one committed transaction, so a SIGKILL at any moment loses none. An epoch repeated after a
+checkpoint overwrites its row and keeps its sequence number, so that it counts once, where it first arrived.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+SCHEMA_VERSION = 1
+State = Literal["pending", "running", "done", "stopped", "failed", "oom"]
+FINISHED: frozenset[str] = frozenset({"done", "stopped"})
+
+# Migrations: _MIGRATIONS[v] brings a ledger of version v to v + 1. The first creates it.
+_MIGRATIONS = [
+    """
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+    CREATE TABLE environments (id INTEGER PRIMARY KEY, started_at REAL NOT NULL, record TEXT NOT NULL);
+    CREATE TABLE trials (
+        id TEXT PRIMARY KEY,
+        position INTEGER,          -- in the current plan; NULL where a former plan left it
+        role TEXT NOT NULL,        -- search | confirm
+        dataset TEXT NOT NULL,
+        protocol TEXT NOT NULL,    -- canonical JSON: backbone, training, dataset options, few-label setting, profile
+        method TEXT NOT NULL,
+        source TEXT NOT NULL,
+        target TEXT NOT NULL,
+        params TEXT NOT NULL,      -- canonical JSON, resolved
+        seed INTEGER NOT NULL,
+        budget INTEGER NOT NULL,   -- epochs of a full run
+        state TEXT NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        error TEXT,
+        resources TEXT NOT NULL DEFAULT '{}',
+        checkpoint TEXT,           -- newest, relative to the experiment's folder
+        artefacts TEXT NOT NULL DEFAULT '{}',  -- kind -> path relative to the experiment's folder
+        started_at REAL,
+        finished_at REAL
+    );
+    CREATE TABLE epochs (
+        trial TEXT NOT NULL REFERENCES trials (id) ON DELETE CASCADE,
+        epoch INTEGER NOT NULL,    -- 1 … budget
+        seq INTEGER NOT NULL,      -- order of first arrival over the whole experiment
+        target_accuracy REAL,      -- percent, oracle: for reporting only
+        criteria TEXT NOT NULL,    -- JSON: computed without target labels
+        losses TEXT NOT NULL,      -- JSON
+        seconds REAL NOT NULL,     -- of this epoch
+        PRIMARY KEY (trial, epoch)
+    ) WITHOUT ROWID;
+    CREATE INDEX epochs_in_order ON epochs (seq);
+    """,
+]
+
+
+class LedgerError(RuntimeError):
+    """A ledger that cannot be read, written or locked. Its text is one line for the user."""
+
+
+def canonical(value: object) -> str:
+    """Canonical JSON: sorted keys, no spaces; equal values give equal texts. Rejects NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _numbers(values: Mapping[str, float]) -> str:
+    return canonical({k: (float(v) if math.isfinite(v) else None) for k, v in values.items()})
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """A planned trial as the ledger stores it: everything that decides its result, and its id (a hash of that).
+
+    ``protocol`` and ``params`` are canonical JSON. ``budget`` is the number of epochs of a full run.
+    """
+
+    id: str
+    role: Literal["search", "confirm"]
+    dataset: str
+    protocol: str
+    method: str
+    source: str
+    target: str
+    params: str
+    seed: int
+    budget: int
+
+    @property
+    def cell(self) -> tuple[str, str, str, str]:
+        """Method × pair under one protocol: the group in which hyperparameters compete."""
+        return (self.method, self.source, self.target, self.protocol)
+
+
+class Ledger:
+    """An open ledger. Use it as a context manager.
+
+    Args:
+        path: the SQLite file (``<results>/<experiment>/ledger.sqlite``).
+        write: open for writing: creates it where it is absent, migrates it, and takes the driver's lock.
+
+    Raises:
+        LedgerError: it does not exist (reading), is no ledger, comes from a newer version, cannot be
+            written, or (writing) another driver holds the lock.
+    """
+
+    def __init__(self, path: Path, write: bool = False) -> None:
+        self.path = path
+        self.write = write
+        self._lock: FileLock | None = None
+        if write:
+            self._take_lock()
+        try:
+            self._db = self._connect()
+            self._check_version()
+        except sqlite3.Error as error:
+            self._release()
+            raise LedgerError(f"cannot open the ledger {path}: {error}") from error
+        except LedgerError:
+            self._release()
+            raise
+        if write:
+            row = self._db.execute("SELECT coalesce(max(seq), 0) FROM epochs").fetchone()
+            self._seq = int(row[0])
+
+    def _take_lock(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self.path.with_suffix(".lock"))
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise LedgerError(
+                f"{self.path.parent.name} is being run by another process (it holds {self.path.with_suffix('.lock')}); "
+                f"watch it with `python -m sweep status {self.path.parent.name}`"
+            ) from error
+        except OSError as error:
+            raise LedgerError(f"cannot write to the results folder {self.path.parent}: {error.strerror}") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        if self.write:
+            db = sqlite3.connect(self.path, isolation_level=None, timeout=30, check_same_thread=False)
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+            db.execute("PRAGMA foreign_keys=ON")
+        else:
+            if not self.path.exists():
+                raise LedgerError(
+                    f"no results at {self.path.parent}: `python -m sweep run {self.path.parent.name}` first"
+                )
+            db = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None, timeout=30)
+        db.row_factory = sqlite3.Row
+        return db
+
+    def _check_version(self) -> None:
+        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        if version > SCHEMA_VERSION:
+            raise LedgerError(
+                f"the ledger {self.path} was written by a newer version of sweep (schema {version}, this one reads "
+                f"up to {SCHEMA_VERSION}): update sweep, or name another folder with --results"
+            )
+        if not self.write:
+            if version < SCHEMA_VERSION:
+                raise LedgerError(f"the ledger {self.path} is of schema {version}: `run` the experiment to migrate it")
+            return
+        for step in range(version, SCHEMA_VERSION):
+            self._db.executescript(f"BEGIN; {_MIGRATIONS[step]} PRAGMA user_version={step + 1}; COMMIT;")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and release the lock."""
+        self._db.close()
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
+    # --- writing (the driver only) ---
+
+    def set_meta(self, key: str, value: object) -> None:
+        """Store a JSON value under ``key`` (``experiment``, ``profile``, ``command`` …)."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, canonical(value)))
+
+    def add_environment(self, record: Mapping[str, object]) -> None:
+        """Record where a driver run happens: commit, versions, hardware, command."""
+        self._db.execute(
+            "INSERT INTO environments (started_at, record) VALUES (?, ?)", (time.time(), canonical(dict(record)))
+        )
+
+    def set_plan(self, rows: Iterable[TrialRow]) -> None:
+        """Make ``rows`` the current plan, in this order.
+
+        New trials are added as pending; trials of former plans stay, with their results, outside of the plan.
+        What a dead driver left ``running`` is pending again.
+        """
+        with self._transaction():
+            self._db.execute("UPDATE trials SET position = NULL")
+            self._db.execute("UPDATE trials SET state = 'pending' WHERE state = 'running'")
+            self._db.executemany(
+                "INSERT INTO trials (id, position, role, dataset, protocol, method, source, target, params, seed,"
+                " budget, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')"
+                " ON CONFLICT (id) DO UPDATE SET position = excluded.position, role = excluded.role",
+                (
+                    (r.id, i, r.role, r.dataset, r.protocol, r.method, r.source, r.target, r.params, r.seed, r.budget)
+                    for i, r in enumerate(rows)
+                ),
+            )
+
+    def start(self, trial: str, resources: Mapping[str, float]) -> None:
+        """A trial starts (or continues) running with these resources."""
+        self._db.execute(
+            "UPDATE trials SET state = 'running', attempts = attempts + 1, error = NULL, resources = ?,"
+            " started_at = coalesce(started_at, ?), finished_at = NULL WHERE id = ?",
+            (canonical(dict(resources)), time.time(), trial),
+        )
+
+    def record_epoch(
+        self,
+        trial: str,
+        epoch: int,
+        target_accuracy: float,
+        criteria: Mapping[str, float],
+        losses: Mapping[str, float],
+        seconds: float,
+        artefacts: Mapping[str, str] | None = None,
+        state: State | None = None,
+    ) -> None:
+        """One reported epoch and, with ``state``, the end of the trial, in one transaction."""
+        with self._transaction():
+            self._seq += 1
+            self._db.execute(
+                "INSERT INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (trial, epoch) DO UPDATE SET"
+                " target_accuracy = excluded.target_accuracy, criteria = excluded.criteria,"
+                " losses = excluded.losses, seconds = excluded.seconds",
+                (
+                    trial,
+                    epoch,
+                    self._seq,
+                    target_accuracy if math.isfinite(target_accuracy) else None,
+                    _numbers(criteria),
+                    _numbers(losses),
+                    seconds,
+                ),
+            )
+            if artefacts:
+                self._db.execute("UPDATE trials SET artefacts = ? WHERE id = ?", (canonical(dict(artefacts)), trial))
+            if state is not None:
+                self._finish(trial, state, None)
+
+    def finish(self, trial: str, state: State, error: str | None = None) -> None:
+        """A trial ended; ``error`` is the traceback of one that failed."""
+        self._finish(trial, state, error)
+
+    def _finish(self, trial: str, state: State, error: str | None) -> None:
+        self._db.execute(
+            "UPDATE trials SET state = ?, error = ?, finished_at = ? WHERE id = ?", (state, error, time.time(), trial)
+        )
+
+    def set_checkpoint(self, trial: str, path: str | None) -> None:
+        """The newest checkpoint of a trial, relative to the experiment's folder."""
+        self._db.execute("UPDATE trials SET checkpoint = ? WHERE id = ?", (path, trial))
+
+    def forget(self, trials: Iterable[str]) -> None:
+        """Remove trials with their epochs (``run --fresh``)."""
+        with self._transaction():
+            self._db.executemany("DELETE FROM trials WHERE id = ?", ((t,) for t in trials))
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._db)
+
+    # --- reading ---
+
+    def meta(self, key: str, default: Any = None) -> Any:
+        """The JSON value stored under ``key``."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return default if row is None else json.loads(row["value"])
+
+    def environments(self) -> list[dict[str, Any]]:
+        """Every driver run's environment, oldest first; ``started_at`` in seconds since 1970."""
+        rows = self._db.execute("SELECT started_at, record FROM environments ORDER BY id")
+        return [{"started_at": r["started_at"], **json.loads(r["record"])} for r in rows]
+
+    def trials(self, everything: bool = False) -> pd.DataFrame:
+        """The trials of the current plan in its order (``everything``: former plans' too), one row each.
+
+        Columns are the table's; ``params``, ``protocol`` and ``artefacts`` are JSON texts.
+        """
+        where = "" if everything else "WHERE position IS NOT NULL"
+        return pd.read_sql_query(f"SELECT * FROM trials {where} ORDER BY position IS NULL, position, id", self._db)
+
+    def epochs(self, everything: bool = False) -> pd.DataFrame:
+        """One row per (trial, epoch), in order of first arrival; JSON columns as text."""
+        where = "" if everything else "WHERE trial IN (SELECT id FROM trials WHERE position IS NOT NULL)"
+        return pd.read_sql_query(f"SELECT * FROM epochs {where} ORDER BY seq", self._db)
+
+
+class _Transaction:
+    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK where an exception passes."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
