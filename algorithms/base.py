@@ -83,7 +83,7 @@ class Algorithm(ABC):
         label_access: which target labels it may see. ``none``; ``few``: a drawn few-shot set;
             ``target_train``: labels of target samples that are never scored.
         deterministic: whether the result is the same for every seed (given the same split).
-        Params: its hyperparameters.
+        params_type: its hyperparameters.
     """
 
     name: ClassVar[str]
@@ -91,7 +91,7 @@ class Algorithm(ABC):
     family: ClassVar[Literal["shallow", "deep"]]
     label_access: ClassVar[LabelAccess] = "none"
     deterministic: ClassVar[bool] = False
-    Params: ClassVar[type[Params]] = Params
+    params_type: ClassVar[type[Params]] = Params
 
     def __init__(self, task: Task, params: Params, device: str = "cpu", seed: int = 0) -> None:
         self.task = task

@@ -7,6 +7,7 @@ scoring happen elsewhere.
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ class Dataset(ABC):
     holdout: ClassVar[float] = 0.1
     needs_root: ClassVar[bool] = True
     files: ClassVar[Sequence[RemoteFile]] = ()
-    Options: ClassVar[type[Options]] = Options
+    options_type: ClassVar[type[Options]] = Options
 
     def __init__(self, root: Path | None = None, options: Options | None = None) -> None:
         """``root`` is the data root (each dataset has its own folder below it)."""
@@ -138,7 +139,7 @@ class Dataset(ABC):
                 f"(`python -m sweep data fetch {self.name}` fills one)"
             )
         self.root = root
-        self.options = options if options is not None else self.Options()
+        self.options = options if options is not None else self.options_type()
 
     @abstractmethod
     def load(self, domain: str) -> Domain:
@@ -154,8 +155,6 @@ class Dataset(ABC):
 
     def checksum(self, domain: str) -> str:
         """A digest of the domain's arrays, for the record of a run."""
-        import hashlib
-
         loaded = self.load(domain)
         digest = hashlib.sha256()
         for part in (loaded.train, loaded.test):
