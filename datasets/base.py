@@ -116,6 +116,8 @@ class Dataset(ABC):
         raw_backbone: what the inputs are called in reports where no backbone turns them into features
             (``surf_bow800``, ``pixels``).
         holdout: fraction of the source's training samples held out as source validation.
+        transductive: whether methods adapt to the very (unlabelled) samples that are scored: its domains have
+            no ``test`` part.
         needs_root: whether it reads files below a data root.
         source: citation.
         files: what ``data fetch`` brings.
@@ -127,6 +129,7 @@ class Dataset(ABC):
     raw_backbone: ClassVar[str]
     source: ClassVar[str]
     holdout: ClassVar[float] = 0.1
+    transductive: ClassVar[bool] = False
     needs_root: ClassVar[bool] = True
     files: ClassVar[Sequence[RemoteFile]] = ()
     options_type: ClassVar[type[Options]] = Options

@@ -216,7 +216,8 @@ class Ledger:
             self._db.executemany(
                 "INSERT INTO trials (id, position, role, dataset, protocol, method, source, target, params, seed,"
                 " budget, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')"
-                " ON CONFLICT (id) DO UPDATE SET position = excluded.position, role = excluded.role",
+                " ON CONFLICT (id) DO UPDATE SET position = excluded.position, role = excluded.role,"
+                " protocol = excluded.protocol",
                 (
                     (r.id, i, r.role, r.dataset, r.protocol, r.method, r.source, r.target, r.params, r.seed, r.budget)
                     for i, r in enumerate(rows)
