@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,16 @@ from pydantic import BaseModel, ConfigDict
 
 class DataError(ValueError):
     """Data that is missing, damaged or not what was asked for. Its text is one line for the user."""
+
+
+class Progress(Protocol):
+    """What long work (a download, decoding images) calls as it goes on; whoever passes it owns the look."""
+
+    def __call__(self, what: str, done: int, total: int | None) -> None:
+        """``done`` of ``total`` units of ``what`` are there (bytes of a file, images of a domain).
+
+        ``total`` is None where it is unknown. The last call has ``done == total``.
+        """
 
 
 @dataclass(frozen=True)
@@ -134,8 +144,24 @@ class Dataset(ABC):
     files: ClassVar[Sequence[RemoteFile]] = ()
     options_type: ClassVar[type[Options]] = Options
 
-    def __init__(self, root: Path | None = None, options: Options | None = None) -> None:
-        """``root`` is the data root (each dataset has its own folder below it)."""
+    def __init__(
+        self,
+        root: Path | None = None,
+        options: Options | None = None,
+        cache: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Name where the data lies; nothing is read yet.
+
+        Args:
+            root: the data root (each dataset has its own folder below it).
+            options: of ``options_type``; its defaults where None.
+            cache: folder in which decoded arrays may be kept between runs; None decodes each time.
+            progress: told of long work, such as decoding images.
+
+        Raises:
+            DataError: the dataset needs a data root and got none.
+        """
         if self.needs_root and root is None:
             raise DataError(
                 f"dataset {self.name} needs a data root: name one with --data-root or SWEEP_DATA_ROOT "
@@ -143,6 +169,8 @@ class Dataset(ABC):
             )
         self.root = root
         self.options = options if options is not None else self.options_type()
+        self.cache = cache
+        self.progress = progress
 
     @abstractmethod
     def load(self, domain: str) -> Domain:
