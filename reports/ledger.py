@@ -306,6 +306,22 @@ class Ledger:
         where = "" if everything else "WHERE position IS NOT NULL"
         return pd.read_sql_query(f"SELECT * FROM trials {where} ORDER BY position IS NULL, position, id", self._db)
 
+    def outcomes(self, everything: bool = False) -> pd.DataFrame:
+        """The trials that reported at least once, at their last reported epoch, in plan order.
+
+        Columns: those of :meth:`trials`; ``epoch``, ``target_accuracy`` and ``criteria`` (JSON text) of the last
+        epoch; over all epochs ``best_accuracy``, ``epochs_spent`` and ``seconds``.
+        """
+        where = "" if everything else "WHERE t.position IS NOT NULL"
+        return pd.read_sql_query(
+            "SELECT t.*, last.epoch, last.target_accuracy, last.criteria, spent.best_accuracy, spent.epochs_spent,"
+            " spent.seconds FROM trials t JOIN (SELECT trial, max(epoch) AS epoch, count(*) AS epochs_spent,"
+            " max(target_accuracy) AS best_accuracy, sum(seconds) AS seconds FROM epochs GROUP BY trial) spent"
+            " ON spent.trial = t.id JOIN epochs last ON last.trial = t.id AND last.epoch = spent.epoch"
+            f" {where} ORDER BY t.position IS NULL, t.position, t.id",
+            self._db,
+        )
+
     def epochs(self, everything: bool = False) -> pd.DataFrame:
         """One row per (trial, epoch), in order of first arrival; JSON columns as text."""
         where = "" if everything else "WHERE trial IN (SELECT id FROM trials WHERE position IS NOT NULL)"
