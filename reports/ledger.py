@@ -11,7 +11,7 @@ import json
 import math
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -321,6 +321,19 @@ class Ledger:
             f" {where} ORDER BY t.position IS NULL, t.position, t.id",
             self._db,
         )
+
+    def states(self) -> dict[str, str]:
+        """Trial id → state, for every trial."""
+        return dict(self._db.execute("SELECT id, state FROM trials").fetchall())
+
+    def checkpoints(self) -> dict[str, str]:
+        """Trial id → its newest checkpoint, relative to the experiment's folder, where it has one."""
+        return dict(self._db.execute("SELECT id, checkpoint FROM trials WHERE checkpoint IS NOT NULL").fetchall())
+
+    def arrivals(self) -> Iterator[tuple[str, int, dict[str, float | None]]]:
+        """(trial, epoch, criteria) of every stored epoch, in order of first arrival."""
+        for row in self._db.execute("SELECT trial, epoch, criteria FROM epochs ORDER BY seq"):
+            yield row["trial"], row["epoch"], json.loads(row["criteria"])
 
     def epochs(self, everything: bool = False) -> pd.DataFrame:
         """One row per (trial, epoch), in order of first arrival; JSON columns as text."""

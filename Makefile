@@ -1,0 +1,51 @@
+# Everything a newcomer needs. Python 3.11 or later and make; the rest is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export OMP_NUM_THREADS ?= 1
+export RAY_USAGE_STATS_ENABLED ?= 0
+
+.PHONY: demo test test-all lint format bench install lock clean
+
+demo: install  ## run the main job on data that needs no download, and report it
+	$(BIN)/python -m sweep run quickstart
+	$(BIN)/python -m sweep report quickstart
+
+test: install  ## the tests
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: install  ## the slow ones too
+	$(BIN)/python -m pytest
+
+lint: install  ## format, style, types, import arrows
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: install  ## speed, as ratios in one run
+	$(BIN)/python -m benchmarks
+
+install: $(STAMP)
+
+# uv where it is to be had, else pip; the exact versions are those of requirements.lock.
+$(STAMP): pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@if $(BIN)/python -m pip install -q --disable-pip-version-check uv; then \
+	  $(BIN)/uv pip install --python $(BIN)/python -q -r requirements.lock && \
+	  $(BIN)/uv pip install --python $(BIN)/python -q --no-deps -e .; \
+	else \
+	  $(BIN)/python -m pip install -q -r requirements.lock && $(BIN)/python -m pip install -q --no-deps -e .; \
+	fi
+	touch $@
+
+lock:  ## write requirements.lock anew from pyproject.toml's ranges
+	$(BIN)/uv pip compile -q --all-extras --no-header --no-annotate --python-version 3.11 pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

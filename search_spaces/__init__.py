@@ -1,0 +1,1 @@
+"""Experiments, as YAML; see the README beside this file for the format."""

@@ -1,0 +1,304 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+import torch
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+import algorithms.registry
+import datasets.registry
+from algorithms.networks.backbones import BackboneError
+from datasets import fetch as fetching
+from datasets.base import DataError, Dataset
+from reports import document, selection
+from reports.ledger import FINISHED, Ledger, LedgerError, TrialRow
+from sweep import SweepError, doctor, experiment, plan, resources
+from sweep.progress import Board, best_of, clock
+from sweep.runner import LEDGER, Outcome, Run, Settings, choose_profile, open_states
+
+BAD_INPUT = 2
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Which transfer-learning method works on my domain pair, with which hyperparameters, "
+    "and do I reproduce the paper?",
+)
+data_app = typer.Typer(no_args_is_help=True, help="The data sets below the data root.")
+app.add_typer(data_app, name="data")
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Results = Annotated[Path, typer.Option("--results", envvar="SWEEP_RESULTS", help="Folder of results.")]
+DataRoot = Annotated[
+    Path | None, typer.Option("--data-root", envvar="SWEEP_DATA_ROOT", help="Folder that holds the data sets.")
+]
+Name = Annotated[str, typer.Argument(help="An experiment of search_spaces/, or a path to a YAML file.")]
+Profile = Annotated[str | None, typer.Option(help="A profile of the experiment; the first run's is kept.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Override a value of the file: path.to.value=…")]
+Everything = Annotated[bool, typer.Option("--all", help="Trials of former plans too.")]
+
+
+class What(StrEnum):
+    """What ``list`` lists."""
+
+    EXPERIMENTS = "experiments"
+    METHODS = "methods"
+    DATASETS = "datasets"
+
+
+@app.command("list")
+def list_(what: Annotated[What, typer.Argument(help="What to list.")] = What.EXPERIMENTS) -> None:
+    """List experiments, methods or datasets."""
+    table = Table(box=None, pad_edge=False)
+    if what is What.EXPERIMENTS:
+        table.add_column("experiment", no_wrap=True)
+        table.add_column("what it is")
+        for name in experiment.names():
+            table.add_row(name, experiment.describe(name))
+    elif what is What.METHODS:
+        for column in ("method", "family", "params (default)", "source"):
+            table.add_column(column, no_wrap=column == "method")
+        for name in sorted(algorithms.registry.names()):
+            cls = algorithms.registry.get(name)
+            fields = cls.params_type.model_fields.items()
+            params = ", ".join(f"{key} ({field.default})" for key, field in fields)
+            table.add_row(name, cls.family, params, cls.source)
+    else:
+        for column in ("dataset", "domains", "classes", "source"):
+            table.add_column(column, no_wrap=column == "dataset")
+        for name in datasets.registry.names():
+            kind = datasets.registry.get(name)
+            table.add_row(name, ", ".join(kind.domains), str(len(kind.classes)), kind.source)
+    out.print(table)
+
+
+@app.command()
+def run(
+    name: Annotated[str | None, typer.Argument(help="An experiment; none lists them.")] = None,
+    data_root: DataRoot = None,
+    results: Results = Path("results"),
+    only: Annotated[list[str] | None, typer.Option(help="method=a,b or pair=source-target; may be repeated.")] = None,
+    set_: Set = None,
+    profile: Profile = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+    max_concurrent: Annotated[int | None, typer.Option(min=1, help="Trials at a time.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget earlier results of these trials.")] = False,
+    address: Annotated[str | None, typer.Option(help="A running Ray cluster (auto, or host:port).")] = None,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Start Ray's dashboard; print its address.")] = False,
+) -> None:
+    """Plan, run, resume: running an experiment again continues where it stopped."""
+    if name is None:
+        list_()
+        return
+    chosen, why = choose_profile(name, profile, results, torch.cuda.is_available)
+    loaded = experiment.load(name, chosen, set_ or [])
+    settings = Settings(
+        results=results,
+        data_root=_existing(data_root),
+        cache=Path(os.environ.get("SWEEP_CACHE") or platformdirs.user_cache_path("transfer-sweep")),
+        only=plan.Filter.parse(only or [], loaded),
+        max_concurrent=max_concurrent,
+        fresh=fresh,
+        address=address,
+        dashboard=dashboard,
+    )
+    sweep = Run(loaded, settings, err)
+    if len(experiment.profiles(name)) > 0:
+        err.print(f"profile {chosen}: {why}")
+    err.print(_plan_table(sweep, loaded))
+    if dry_run:
+        return
+    _finish(name, sweep.execute())
+
+
+def _existing(root: Path | None) -> Path | None:
+    if root is not None and not root.is_dir():
+        raise SweepError(f"the data root {root} does not exist: name another with --data-root or SWEEP_DATA_ROOT")
+    return root
+
+
+def _plan_table(sweep: Run, loaded: experiment.Experiment) -> Table:
+    """The plan: per method its family, pairs, trials, epochs, resources, and what is done already."""
+    states = open_states(sweep.folder / LEDGER) if not sweep.settings.fresh else {}
+    by_method: dict[str, list[TrialRow]] = {}
+    for row in sweep.search:
+        if sweep.settings.only.keeps(row.method, row.source, row.target):
+            by_method.setdefault(row.method, []).append(row)
+    table = Table(title=f"{loaded.name}: {loaded.dataset}", box=None, pad_edge=False, title_justify="left")
+    for column in ("method", "backbone", "cells", "trials", "epochs", "cpu", "gpu", "done"):
+        table.add_column(column, justify="left" if column in ("method", "backbone") else "right")
+    gpus = float(torch.cuda.device_count())
+    for method, rows in by_method.items():
+        protocol = plan.protocol_of(loaded, algorithms.registry.get(method))
+        cpu, gpu = resources.share(rows[0], protocol["training"], loaded.resources, gpus)
+        done = sum(states.get(row.id) in FINISHED for row in rows)
+        cells = len({row.cell for row in rows})
+        epochs = sum(row.budget for row in rows)
+        numbers = (cells, len(rows), epochs, f"{cpu:g}", f"{gpu:g}", done)
+        table.add_row(method, protocol["backbone"], *map(str, numbers))
+    every = [row for rows in by_method.values() for row in rows]
+    done = sum(states.get(row.id) in FINISHED for row in every)
+    cells = len({row.cell for row in every})
+    table.add_row("all", "", *map(str, (cells, len(every), sum(r.budget for r in every), "", "", done)), style="bold")
+    if loaded.confirm.seeds > 1:
+        table.caption = f"and {loaded.confirm.seeds - 1} more seeds of each cell's choice by {loaded.criterion}"
+    return table
+
+
+def _finish(name: str, outcome: Outcome) -> None:
+    counts = ", ".join(f"{n} {state}" for state, n in sorted(outcome.states.items()))
+    if outcome.interrupted:
+        err.print(f"stopped ({counts}); `python -m sweep run {name}` continues", markup=False)
+    elif outcome.exit_code:
+        err.print(
+            f"ended with failures ({counts}); `python -m sweep report {name}` lists them, "
+            f"`python -m sweep run {name}` tries them again",
+            markup=False,
+        )
+    else:
+        err.print(f"done ({counts}); `python -m sweep report {name}` shows the tables", markup=False)
+    raise typer.Exit(outcome.exit_code)
+
+
+@app.command()
+def status(name: Name, results: Results = Path("results")) -> None:
+    """What is done, running, stopped and failed, while an experiment runs or after."""
+    with Ledger(results / Path(name).stem / LEDGER) as ledger:
+        trials = ledger.trials()
+        recorded = ledger.meta("experiment") or {}
+        criterion = recorded.get("criterion", selection.DEFAULT)
+        found = selection.candidates(ledger)
+    columns = [*TrialRow.__dataclass_fields__]
+    rows = [TrialRow(**{c: record[c] for c in columns}) for record in trials.to_dict("records")]
+    bests = best_of(found, criterion)
+    board = Board(rows, dict(zip(trials["id"], trials["state"], strict=True)), bests, criterion)
+    out.print(board.table())
+    counts = Counter(trials["state"])
+    out.print(", ".join(f"{n} {state}" for state, n in sorted(counts.items())) + f" of {len(rows)} trials")
+    spent = (trials["finished_at"] - trials["started_at"]).dropna().sum()
+    out.print(f"{clock(float(spent))} of trial time spent", markup=False)
+    for record in trials[trials["state"].isin(["failed", "oom"])].head(5).to_dict("records"):
+        last = str(record["error"] or "").strip().splitlines()[-1:] or ["no error recorded"]
+        out.print(f"failed: {record['method']} {record['source']}-{record['target']}: {last[0]}", markup=False)
+
+
+@app.command()
+def report(
+    name: Annotated[str | None, typer.Argument(help="An experiment; none: every one in the results folder.")] = None,
+    results: Results = Path("results"),
+    format_: Annotated[document.Format, typer.Option("--format", help="Form of the tables.")] = document.Format.MD,
+    output: Annotated[Path | None, typer.Option("--out", help="A file or folder; figures go beside it.")] = None,
+    criterion: Annotated[str | None, typer.Option(help="Chooses trials; the experiment's own if absent.")] = None,
+    everything: Everything = False,
+) -> None:
+    """Tables beside the published numbers, on stdout or in files."""
+    if name is None:
+        paths = sorted(results.glob(f"*/{LEDGER}"))
+        if not paths:
+            raise SweepError(f"no results in {results}: `python -m sweep run NAME` makes some")
+    else:
+        paths = [results / Path(name).stem / LEDGER]
+    if criterion is not None and criterion not in selection.CRITERIA:
+        raise SweepError(f"unknown criterion {criterion!r} (there are: {', '.join(selection.CRITERIA)})")
+    if output is None:
+        print(document.render(paths, format_, criterion, everything))
+        return
+    for path in document.write(paths, output, format_, criterion, everything):
+        err.print(f"wrote {path}", markup=False)
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """The data sets and where they come from."""
+    list_(What.DATASETS)
+
+
+Dataset_ = Annotated[str | None, typer.Argument(help="A data set; none: all.")]
+
+
+@data_app.command("verify")
+def data_verify(name: Dataset_ = None, data_root: DataRoot = None) -> None:
+    """What is there, what is damaged and what is missing."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("dataset", "file", "state", "detail"):
+        table.add_column(column)
+    damaged = False
+    for dataset in _datasets(name, _existing(data_root)):
+        for check in dataset.verify():
+            damaged |= check.state == "damaged" or (check.state == "missing" and name is not None)
+            style = {"ok": "green", "missing": "yellow", "damaged": "red"}[check.state]
+            table.add_row(dataset.name, check.path, f"[{style}]{check.state}[/]", check.detail)
+    out.print(table)
+    raise typer.Exit(1 if damaged else 0)
+
+
+def _datasets(name: str | None, root: Path | None) -> list[Dataset]:
+    names = datasets.registry.names()
+    if name is not None and name not in names:
+        raise SweepError(f"unknown dataset {name!r} (there are: {', '.join(names)})")
+    kinds = [datasets.registry.get(n) for n in names if name in (None, n)]
+    if root is None:
+        kinds = [kind for kind in kinds if not kind.needs_root or name is not None]
+    return [kind(root if kind.needs_root else None) for kind in kinds]
+
+
+@data_app.command("fetch")
+def data_fetch(name: Annotated[str, typer.Argument(help="A data set.")], data_root: DataRoot = None) -> None:
+    """Bring a data set to the data root: mirrors, resumed downloads, checksums."""
+    if data_root is None:
+        raise SweepError("name a data root with --data-root or SWEEP_DATA_ROOT")
+    data_root.mkdir(parents=True, exist_ok=True)
+    (dataset,) = _datasets(name, data_root)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=err) as bar:
+        fetching.fetch(dataset, data_root, _advance(bar))
+    for check in dataset.verify():
+        out.print(f"{check.path}: {check.state} {check.detail}", markup=False)
+
+
+def _advance(bar: Progress) -> Callable[[str, int, int | None], None]:
+    tasks = {}
+
+    def advance(what: str, done: int, total: int | None) -> None:
+        if what not in tasks:
+            tasks[what] = bar.add_task(what, total=total)
+        bar.update(tasks[what], completed=done, total=total)
+
+    return advance
+
+
+@app.command("doctor")
+def doctor_(data_root: DataRoot = None, results: Results = Path("results")) -> None:
+    """What is fine here, what is not, and what to do about it."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "what", "found", "what to do"):
+        table.add_column(column)
+    findings = doctor.examine(data_root, results)
+    for finding in findings:
+        mark = "[green]ok[/]" if finding.fine else ("[red]no[/]" if finding.needed else "[yellow]–[/]")
+        table.add_row(mark, finding.what, finding.found, "" if finding.fine else finding.advice)
+    out.print(table)
+    raise typer.Exit(1 if any(f.needed and not f.fine for f in findings) else 0)
+
+
+def run_app() -> None:
+    """The command line; bad input ends in one line and exit code 2."""
+    try:
+        app()
+    except (SweepError, DataError, BackboneError, LedgerError) as error:
+        err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(BAD_INPUT)

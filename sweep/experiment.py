@@ -1,0 +1,337 @@
+"""Experiment files: YAML in ``search_spaces/``, validated before anything runs.
+
+Everything wrong in a file is said with its line and, for a misspelt name, the nearest valid one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError
+
+import algorithms.registry
+import datasets.registry
+from reports import selection
+from sweep import SweepError
+
+SEARCH_SPACES = Path(__file__).resolve().parent.parent / "search_spaces"
+RESERVED = ("samples", "pairs")  # keys of a method's entry that are not hyperparameters
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Protocol(_Strict):
+    """What, besides method and pair, decides a result: backbone and how it is trained."""
+
+    backbone: str | None = Field(None, description="a network's name; absent: the dataset's own vectors")
+    training: Literal["raw", "frozen", "finetune", "scratch"] = "raw"
+    weights: str | None = Field(None, description="file of pretrained weights, instead of the published ones")
+    holdout: float | None = Field(None, ge=0, lt=1, description="share of the source held out; absent: the dataset's")
+
+
+class EarlyStopping(_Strict):
+    """One ASHA per cell (Li 2020); cells of fewer than six trials and one-shot methods are not stopped."""
+
+    scheduler: Literal["asha", "none"] = "asha"
+    grace: float = Field(1 / 3, gt=0, le=1, description="share of the budget that every trial gets")
+    reduction: float = Field(3, gt=1, description="one in this many trials survives a rung")
+
+
+class Confirm(_Strict):
+    """More seeds for each cell's chosen params."""
+
+    seeds: int = Field(1, ge=1, le=100, description="seeds in all, the search's included")
+
+
+class Resources(_Strict):
+    """What one trial takes."""
+
+    cpu: float = Field(1, gt=0)
+    gpu: float | Literal["auto"] = Field("auto", description="share of a GPU for deep methods; auto: measured")
+
+
+class Experiment(_Strict):
+    """A validated experiment file with its profile applied."""
+
+    name: str
+    description: str = ""
+    dataset: str
+    dataset_options: dict[str, Any] = {}
+    protocol: Protocol = Protocol()
+    pairs: Literal["all"] | list[str] = "all"
+    epochs: int = Field(30, ge=1, description="budget of a deep method")
+    seed: int = Field(0, ge=0)
+    confirm: Confirm = Confirm()
+    early_stopping: EarlyStopping = EarlyStopping()
+    criterion: str = selection.DEFAULT
+    methods: dict[str, dict[str, Any]]
+    resources: Resources = Resources()
+    checkpoint_seconds: float = Field(20, ge=0, description="a trial that runs longer saves itself this often")
+    profile: str = "default"
+
+
+def names() -> list[str]:
+    """The experiments there are files for."""
+    return sorted(path.stem for path in SEARCH_SPACES.glob("*.yaml"))
+
+
+def describe(name: str) -> str:
+    """The ``description`` of an experiment."""
+    return str(_read(_find(name)).get("description", ""))
+
+
+def load(name: str, profile: str | None = None, overrides: Sequence[str] = ()) -> Experiment:
+    """Read and validate an experiment.
+
+    Args:
+        name: of a file in ``search_spaces/``, or a path to a YAML file.
+        profile: of its ``profiles``; None: the file without any.
+        overrides: ``path.to.value=YAML`` each, applied last.
+
+    Raises:
+        SweepError: one line that names the file, the line and what is allowed there.
+    """
+    path = _find(name)
+    raw = _read(path)
+    lines = _Lines(path, raw)
+    data = _plain(raw)
+    profiles = data.pop("profiles", {}) or {}
+    if not isinstance(profiles, dict):
+        raise SweepError(f"{lines.at(('profiles',))}: profiles is a mapping of names to overrides")
+    if profile is not None and profile != "default":
+        if profile not in profiles:
+            raise SweepError(f"{path.name} has no profile {profile!r}{_nearest(profile, profiles)}")
+        data = _merge(data, profiles[profile] or {})
+    for override in overrides:
+        data = _merge(data, _parse_override(override))
+    data.setdefault("name", path.stem)
+    data["profile"] = profile or "default"
+    try:
+        experiment = Experiment.model_validate(data)
+    except ValidationError as error:
+        raise SweepError(_explain(error, lines, Experiment)) from None
+    _check(experiment, lines)
+    return experiment
+
+
+def profiles(name: str) -> list[str]:
+    """The profiles that an experiment file names."""
+    return list(_plain(_read(_find(name))).get("profiles", {}) or {})
+
+
+def _find(name: str) -> Path:
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name)
+        if not path.is_file():
+            raise SweepError(f"no experiment file {name}")
+        return path
+    path = SEARCH_SPACES / f"{name}.yaml"
+    if "/" in name or not path.is_file():
+        raise SweepError(f"no experiment {name!r}{_nearest(name, names())}")
+    return path
+
+
+def _read(path: Path) -> CommentedMap:
+    try:
+        data = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8"))
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise SweepError(f"{path.name}, line {line}: not valid YAML: {error.problem}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SweepError(f"{path.name} cannot be read: {error}") from None
+    if not isinstance(data, CommentedMap):
+        raise SweepError(f"{path.name} is not an experiment: it should be a mapping that starts with `dataset:`")
+    return data
+
+
+def _plain(value: Any) -> Any:
+    """``value`` without ruamel's types."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
+
+
+def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _parse_override(text: str) -> dict[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise SweepError(f"--set takes path.to.value=…, not {text!r}")
+    try:
+        parsed: Any = _plain(YAML(typ="safe", pure=True).load(io.StringIO(value)))
+    except MarkedYAMLError as error:
+        raise SweepError(f"--set {text}: not valid YAML: {error.problem}") from None
+    for part in reversed(key.split(".")):
+        parsed = {part: parsed}
+    return parsed
+
+
+class _Lines:
+    """Where in the file a value stands."""
+
+    def __init__(self, path: Path, root: CommentedMap) -> None:
+        self.path, self.root = path, root
+
+    def at(self, location: Iterable[Any]) -> str:
+        """``file, line n: a.b.c`` for the deepest part of ``location`` that stands in the file."""
+        node: Any = self.root
+        line: int | None = None
+        known = []
+        for key in location:
+            if isinstance(node, CommentedMap) and key in node:
+                line = node.lc.key(key)[0] + 1
+            elif isinstance(node, CommentedSeq) and isinstance(key, int) and key < len(node):
+                line = node.lc.item(key)[0] + 1
+            else:
+                break
+            node = node[key]
+            known.append(str(key))
+        where = f"{self.path.name}, line {line}" if line else self.path.name
+        return f"{where}: {'.'.join(known)}" if known else where
+
+
+def _nearest(name: str, allowed: Iterable[str]) -> str:
+    allowed = sorted(allowed)
+    close = difflib.get_close_matches(name, allowed, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{hint} (there are: {', '.join(allowed) or 'none'})"
+
+
+def _explain(error: ValidationError, lines: _Lines, model: type[BaseModel], prefix: tuple[Any, ...] = ()) -> str:
+    """The first problem of a pydantic error, as one line."""
+    problem = error.errors()[0]
+    location = tuple(problem["loc"])
+    where = lines.at((*prefix, *location))
+    if problem["type"] == "extra_forbidden":
+        owner: Any = model
+        for key in location[:-1]:
+            field = (
+                owner.model_fields.get(str(key)) if isinstance(owner, type) and issubclass(owner, BaseModel) else None
+            )
+            owner = field.annotation if field else None
+        allowed = owner.model_fields if isinstance(owner, type) and issubclass(owner, BaseModel) else ()
+        return f"{where}: unknown key {location[-1]!r}{_nearest(str(location[-1]), allowed)}"
+    if problem["type"] == "missing":
+        return f"{where}: {'.'.join(map(str, location))} is missing"
+    value = problem.get("input")
+    return f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]} (it is {value!r})"
+
+
+def _check(experiment: Experiment, lines: _Lines) -> None:
+    """What pydantic cannot know: names of datasets, domains, methods, params, criteria."""
+    if experiment.dataset not in datasets.registry.names():
+        nearest = _nearest(experiment.dataset, datasets.registry.names())
+        raise SweepError(f"{lines.at(('dataset',))}: unknown dataset {experiment.dataset!r}{nearest}")
+    dataset = datasets.registry.get(experiment.dataset)
+    try:
+        dataset.options_type.model_validate(experiment.dataset_options)
+    except ValidationError as error:
+        raise SweepError(_explain(error, lines, dataset.options_type, ("dataset_options",))) from None
+    if experiment.criterion not in selection.CRITERIA:
+        nearest = _nearest(experiment.criterion, selection.CRITERIA)
+        raise SweepError(f"{lines.at(('criterion',))}: unknown criterion {experiment.criterion!r}{nearest}")
+    if experiment.protocol.training != "raw" and experiment.protocol.backbone is None:
+        raise SweepError(f"{lines.at(('protocol',))}: training {experiment.protocol.training!r} needs a backbone")
+    if experiment.pairs != "all":
+        for i, pair in enumerate(experiment.pairs):
+            parse_pair(pair, dataset.domains, lines.at(("pairs", i)))
+    if not experiment.methods:
+        raise SweepError(f"{lines.at(('methods',))}: names no method{_nearest('', algorithms.registry.names())}")
+    for method, entry in experiment.methods.items():
+        _check_method(method, entry, dataset.domains, lines)
+
+
+def _check_method(method: str, entry: Mapping[str, Any], domains: Sequence[str], lines: _Lines) -> None:
+    place = ("methods", method)
+    if method not in algorithms.registry.names():
+        raise SweepError(f"{lines.at(place)}: unknown method {method!r}{_nearest(method, algorithms.registry.names())}")
+    params_type = algorithms.registry.get(method).params_type
+    samples = entry.get("samples")
+    if samples is not None and (not isinstance(samples, int) or isinstance(samples, bool) or samples < 1):
+        raise SweepError(f"{lines.at((*place, 'samples'))}: samples is a whole number from 1 (it is {samples!r})")
+    pairs = entry.get("pairs", [])
+    if not isinstance(pairs, list):
+        raise SweepError(f"{lines.at((*place, 'pairs'))}: pairs is a list like [a-b, b-a] (it is {pairs!r})")
+    for pair in pairs:
+        parse_pair(str(pair), domains, lines.at((*place, "pairs")))
+    for key, value in entry.items():
+        if key in RESERVED:
+            continue
+        where = lines.at((*place, key))
+        if key not in params_type.model_fields:
+            raise SweepError(f"{where}: {method} has no param {key!r}{_nearest(key, params_type.model_fields)}")
+        for choice in _extremes(value, where, samples):
+            try:
+                params_type.model_validate({key: choice})
+            except ValidationError as error:
+                # Validators of several params together complain of the others too: their turn is at planning.
+                wrong = [e for e in error.errors() if e["loc"][:1] == (key,)]
+                if wrong:
+                    message = wrong[0]["msg"]
+                    raise SweepError(f"{where}: {message[0].lower()}{message[1:]} (it is {choice!r})") from None
+
+
+DISTRIBUTIONS = {"uniform": 2, "loguniform": 2, "quniform": 3, "qloguniform": 3, "randint": 2, "lograndint": 2}
+
+
+def _extremes(value: Any, where: str, samples: int | None) -> list[Any]:
+    """The values to validate: each of a grid; both ends of a range."""
+    if isinstance(value, list):
+        if not value:
+            raise SweepError(f"{where}: an empty list")
+        return value
+    if not isinstance(value, dict):
+        return [value]
+    if len(value) != 1 or next(iter(value)) not in DISTRIBUTIONS:
+        kind = next(iter(value), "")
+        raise SweepError(f"{where}: a range is one of {', '.join(DISTRIBUTIONS)}{_nearest(str(kind), DISTRIBUTIONS)}")
+    ((kind, bounds),) = value.items()
+    if not isinstance(bounds, list) or len(bounds) != DISTRIBUTIONS[kind] or not all(_is_number(b) for b in bounds):
+        raise SweepError(f"{where}: {kind} takes {DISTRIBUTIONS[kind]} numbers (it is {bounds!r})")
+    if bounds[0] >= bounds[1] or ("log" in kind and bounds[0] <= 0):
+        raise SweepError(f"{where}: {kind} needs lower < upper{', both positive' * ('log' in kind)} (it is {bounds!r})")
+    if samples is None:
+        raise SweepError(f"{where}: a range needs `samples: N` beside it, the number of draws")
+    return [bounds[0], bounds[1] - 1 if "randint" in kind else bounds[1]]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def parse_pair(text: str, domains: Sequence[str], where: str = "--only") -> tuple[str, str]:
+    """``amazon-dslr`` → (source, target).
+
+    Raises:
+        SweepError: one of the two is no domain of the dataset.
+    """
+    source, dash, target = text.partition("-")
+    if not dash:
+        raise SweepError(f"{where}: a pair is source-target, as in {domains[0]}-{domains[-1]} (it is {text!r})")
+    for domain in (source, target):
+        if domain not in domains:
+            raise SweepError(f"{where}: unknown domain {domain!r}{_nearest(domain, domains)}")
+    if source == target:
+        raise SweepError(f"{where}: source and target are the same domain ({text!r})")
+    return source, target

@@ -1,0 +1,246 @@
+"""From an experiment to its trials: pairs × methods × params × seeds, each with an identity of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+from ray import tune
+
+import algorithms.registry
+import datasets.registry
+from algorithms.base import Algorithm, Params
+from datasets.base import Dataset
+from reports import selection
+from reports.ledger import TrialRow, canonical
+from sweep import SweepError
+from sweep.experiment import RESERVED, Experiment, parse_pair
+
+MIN_CELL = 6  # cells with fewer search trials are not stopped early
+
+
+@dataclass(frozen=True)
+class Filter:
+    """``--only``: methods and pairs to keep; None keeps all."""
+
+    methods: frozenset[str] | None = None
+    pairs: frozenset[tuple[str, str]] | None = None
+
+    @classmethod
+    def parse(cls, texts: Sequence[str], experiment: Experiment) -> Filter:
+        """From ``method=a,b`` and ``pair=x-y``.
+
+        Raises:
+            SweepError: an unknown key, or a method or pair that the experiment does not have.
+        """
+        chosen: dict[str, set[str]] = defaultdict(set)
+        for text in texts:
+            key, equals, values = text.partition("=")
+            if not equals or key not in ("method", "pair"):
+                raise SweepError(f"--only takes method=a,b or pair=source-target, not {text!r}")
+            chosen[key].update(v.strip() for v in values.split(",") if v.strip())
+        for method in chosen["method"]:
+            if method not in experiment.methods:
+                raise SweepError(
+                    f"--only: {experiment.name} has no method {method!r} ({', '.join(experiment.methods)})"
+                )
+        domains = datasets.registry.get(experiment.dataset).domains
+        pairs = {parse_pair(text, domains) for text in chosen["pair"]}
+        known = set(_pairs(experiment, None))
+        for source, target in pairs - known:
+            names = ", ".join("-".join(p) for p in sorted(known))
+            raise SweepError(f"--only: {experiment.name} has no pair {source}-{target} ({names})")
+        return cls(frozenset(chosen["method"]) or None, frozenset(pairs) or None)
+
+    def keeps(self, method: str, source: str, target: str) -> bool:
+        """Whether a trial is wanted; a method scored once per target is, if any pair of its target is."""
+        if self.methods is not None and method not in self.methods:
+            return False
+        if self.pairs is None:
+            return True
+        return (source, target) in self.pairs or (source == target and target in {t for _, t in self.pairs})
+
+
+def dataset_of(experiment: Experiment, root: Path | None, cache: Path | None = None) -> Dataset:
+    """The experiment's dataset over a data root."""
+    cls = datasets.registry.get(experiment.dataset)
+    return cls(root if cls.needs_root else None, cls.options_type.model_validate(experiment.dataset_options))
+
+
+def search(experiment: Experiment) -> list[TrialRow]:
+    """The search trials, interleaved across cells: every cell gets its first trial before any gets its second.
+
+    Raises:
+        SweepError: params that do not go together.
+    """
+    cells: list[list[TrialRow]] = []
+    for method, entry in experiment.methods.items():
+        cls = algorithms.registry.get(method)
+        settings = configurations(method, entry, experiment.seed)
+        protocol = protocol_of(experiment, cls)
+        for source, target in _scored_pairs(experiment, cls, entry):
+            cells.append(
+                [
+                    _row(experiment, cls, protocol, source, target, params, experiment.seed, "search")
+                    for params in settings
+                ]
+            )
+    rounds = itertools.zip_longest(*cells)
+    return [row for group in rounds for row in group if row is not None]
+
+
+def confirmation(experiment: Experiment, candidates: pd.DataFrame) -> list[TrialRow]:
+    """More seeds for each cell's chosen params, for the cells of ``candidates`` (whose search is complete).
+
+    A deterministic method on a fixed split gives the same numbers for every seed: it has one.
+    """
+    if experiment.confirm.seeds == 1 or candidates.empty:
+        return []
+    rows = []
+    for chosen in selection.choose(candidates, experiment.criterion).to_dict("records"):
+        cls = algorithms.registry.get(str(chosen["method"]))
+        protocol = json.loads(str(chosen["protocol"]))
+        if cls.deterministic and not protocol["holdout"]:
+            continue
+        params = cls.params_type.model_validate_json(str(chosen["params"]))
+        rows += [
+            _row(experiment, cls, protocol, str(chosen["source"]), str(chosen["target"]), params, seed, "confirm")
+            for seed in range(experiment.seed + 1, experiment.seed + experiment.confirm.seeds)
+        ]
+    return rows
+
+
+def stoppable_cells(rows: Iterable[TrialRow]) -> set[tuple[str, str, str, str]]:
+    """The cells that ASHA may stop trials of: six search trials or more, of more than one epoch."""
+    sizes: dict[tuple[str, str, str, str], int] = defaultdict(int)
+    for row in rows:
+        if row.role == "search" and row.budget > 1:
+            sizes[row.cell] += 1
+    return {cell for cell, size in sizes.items() if size >= MIN_CELL}
+
+
+def configurations(method: str, entry: Mapping[str, Any], seed: int) -> list[Params]:
+    """The settings of one method: the grid of its lists, or ``samples`` draws; duplicates once.
+
+    Draws depend on the seed and the method's name alone, so that adding a method changes no other's.
+    """
+    params_type = algorithms.registry.get(method).params_type
+    space = {k: v for k, v in entry.items() if k not in RESERVED}
+    samples = entry.get("samples")
+    if samples is None:
+        grids = [v if isinstance(v, list) else [v] for v in space.values()]
+        settings = [dict(zip(space, values, strict=True)) for values in itertools.product(*grids)]
+    else:
+        rng = np.random.default_rng([seed, int.from_bytes(hashlib.sha256(method.encode()).digest()[:4])])
+        settings = [{k: _draw(v, rng) for k, v in space.items()} for _ in range(samples)]
+    unique: dict[str, Params] = {}
+    for setting in settings:
+        try:
+            params = params_type.model_validate(setting)
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"]
+            raise SweepError(f"methods.{method}: {problem} (params {canonical(setting)})") from None
+        unique.setdefault(params.model_dump_json(), params)
+    return list(unique.values())
+
+
+def _draw(value: Any, rng: np.random.Generator) -> Any:
+    if isinstance(value, list):
+        return value[rng.integers(len(value))]
+    if not isinstance(value, dict):
+        return value
+    ((kind, bounds),) = value.items()
+    drawn = getattr(tune, kind)(*bounds).sample(random_state=rng)
+    return int(drawn) if "randint" in kind else float(f"{drawn:.4g}")
+
+
+def protocol_of(experiment: Experiment, cls: type[Algorithm]) -> dict[str, Any]:
+    """The protocol under which a method's cells run, as the ledger keeps it.
+
+    Shallow methods work on vectors: on the frozen features of a pretrained backbone, or on the dataset's own.
+    """
+    dataset = datasets.registry.get(experiment.dataset)
+    wanted = experiment.protocol
+    backbone, training = wanted.backbone or dataset.raw_backbone, str(wanted.training)
+    if cls.family == "shallow":
+        training = "frozen" if training in ("frozen", "finetune") else "raw"
+        backbone = backbone if training == "frozen" else dataset.raw_backbone
+    options = dataset.options_type.model_validate(experiment.dataset_options)
+    return {
+        "backbone": backbone,
+        "training": training,
+        "weights": _digest(wanted.weights) if wanted.weights and training in ("frozen", "finetune") else None,
+        "options": options.model_dump(mode="json"),
+        "holdout": dataset.holdout if wanted.holdout is None else wanted.holdout,
+        "transductive": dataset.transductive,
+        "profile": experiment.profile,
+        "few": None,
+    }
+
+
+def _digest(path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise SweepError(f"protocol.weights: {path} cannot be read: {error.strerror}") from None
+
+
+def _pairs(experiment: Experiment, entry: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    domains = datasets.registry.get(experiment.dataset).domains
+    texts = entry.get("pairs") if entry is not None and "pairs" in entry else experiment.pairs
+    if texts == "all":
+        return list(itertools.permutations(domains, 2))
+    return [parse_pair(str(text), domains, "pairs") for text in texts or []]
+
+
+def _scored_pairs(experiment: Experiment, cls: type[Algorithm], entry: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The pairs of a method; one that trains on the target alone runs once per target, as target → target."""
+    pairs = _pairs(experiment, entry)
+    if cls.label_access == "target_train":
+        return [(target, target) for target in dict.fromkeys(t for _, t in pairs)]
+    return pairs
+
+
+def _row(
+    experiment: Experiment,
+    cls: type[Algorithm],
+    protocol: Mapping[str, Any],
+    source: str,
+    target: str,
+    params: Params,
+    seed: int,
+    role: Literal["search", "confirm"],
+) -> TrialRow:
+    resolved = params.model_dump(mode="json")
+    budget = cls.budget(params, experiment.epochs)
+    identity = {
+        "dataset": experiment.dataset,
+        "protocol": {k: v for k, v in protocol.items() if k != "profile"},
+        "pair": [source, target],
+        "method": cls.name,
+        "params": resolved,
+        "epochs": budget,
+        "seed": seed,
+    }
+    return TrialRow(
+        id=hashlib.sha256(canonical(identity).encode()).hexdigest()[:16],
+        role=role,
+        dataset=experiment.dataset,
+        protocol=canonical(dict(protocol)),
+        method=cls.name,
+        source=source,
+        target=target,
+        params=canonical(resolved),
+        seed=seed,
+        budget=budget,
+    )

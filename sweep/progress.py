@@ -1,0 +1,210 @@
+"""The live view of a run, and the same picture of a ledger at rest."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from reports import selection
+from reports.ledger import TrialRow
+
+PLAIN_EVERY = 15.0  # seconds between lines where there is no terminal
+ENDED = ("done", "stopped", "failed", "oom")
+Event = Mapping[str, Any]
+
+
+class Board:
+    """Counts per cell: what is done, running, stopped, failed, and the best so far.
+
+    Args:
+        rows: the plan.
+        states: trial id → state in the ledger.
+        bests: trial id → (guarded score, target accuracy) of trials that reported before.
+        criterion: what "best" means; the accuracy shown is of the trial it prefers, not the oracle's.
+    """
+
+    def __init__(
+        self,
+        rows: Iterable[TrialRow],
+        states: Mapping[str, str],
+        bests: Mapping[str, tuple[float, float]],
+        criterion: str = selection.DEFAULT,
+    ) -> None:
+        self.rows = {row.id: row for row in rows}
+        self.states = {key: states.get(key, "pending") for key in self.rows}
+        self.criterion = criterion
+        self.last_error = ""
+        self.epochs = 0
+        self._seconds: dict[str, list[float]] = defaultdict(list)
+        self._running_since: dict[str, float] = {}
+        self._best: dict[tuple[str, str, str], tuple[float, float]] = {}
+        self.started = time.monotonic()
+        self.finished_here = 0
+        for key, best in bests.items():
+            if key in self.rows:
+                self._note(self.rows[key], *best)
+
+    def event(self, key: str, event: str, result: Event) -> None:
+        """Take in what the recorder says."""
+        now = time.monotonic()
+        row = self.rows[key]
+        if event == "started":
+            self.states[key] = "running"
+            self._running_since[key] = now
+            return
+        if "target_accuracy" in result:
+            self.epochs += 1
+            self._note(row, result["score"], result["target_accuracy"])
+        if event in ENDED:
+            self.states[key] = event
+            self.finished_here += 1
+            self._seconds[row.method].append(now - self._running_since.pop(key, now))
+            if event in ("failed", "oom") and result.get("error"):
+                last = str(result["error"]).strip().splitlines()[-1]
+                self.last_error = f"{row.method} {row.source}-{row.target}: {last}"
+
+    def _note(self, row: TrialRow, score: float, accuracy: float) -> None:
+        cell = (row.method, row.source, row.target)
+        if score > self._best.get(cell, (float("-inf"), 0.0))[0]:
+            self._best[cell] = (score, accuracy)
+
+    def counts(self) -> Counter[str]:
+        """Trials by state."""
+        return Counter(self.states.values())
+
+    def seconds_left(self, slots: int) -> float | None:
+        """An estimate from the mean time of each method's trials in this run; None before any has ended."""
+        known = [s for times in self._seconds.values() for s in times]
+        if not known:
+            return None
+        mean = sum(known) / len(known)
+        waiting = [self.rows[k].method for k, state in self.states.items() if state in ("pending", "running")]
+        per_method = {m: sum(t) / len(t) for m, t in self._seconds.items() if t}
+        return sum(per_method.get(m, mean) for m in waiting) / max(1, slots)
+
+    def line(self, slots: int) -> str:
+        """The state of the run in one line."""
+        counts = self.counts()
+        elapsed = time.monotonic() - self.started
+        left = self.seconds_left(slots)
+        ended = sum(counts[s] for s in ENDED)
+        parts = [
+            f"{ended}/{len(self.rows)} trials",
+            *(f"{counts[s]} {s}" for s in ("running", "stopped", "failed", "oom") if counts[s]),
+            f"{self.finished_here / elapsed:.1f} trials/s" if elapsed > 0 else "",
+            f"{clock(left)} left" if left is not None else "",
+        ]
+        return f"[{clock(elapsed)}] " + ", ".join(p for p in parts if p)
+
+    def table(self) -> Table:
+        """Methods × pairs: trials ended of all, stopped ones, failures, and the accuracy of the best so far."""
+        pairs = list(dict.fromkeys((r.source, r.target) for r in self.rows.values()))
+        methods = list(dict.fromkeys(r.method for r in self.rows.values()))
+        cells: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
+        for key, row in self.rows.items():
+            cells[row.method, row.source, row.target][self.states[key]] += 1
+        table = Table(
+            title=None,
+            caption=f"ended/all, target accuracy of the choice by {self.criterion} so far",
+            pad_edge=False,
+            box=None,
+        )
+        table.add_column("method", no_wrap=True)
+        for source, target in pairs:
+            table.add_column(f"{source[:1].upper()}→{target[:1].upper()}" if len(pairs) > 6 else f"{source}→{target}")
+        for method in methods:
+            table.add_row(method, *(self._cell(cells.get((method, *pair)), (method, *pair)) for pair in pairs))
+        return table
+
+    def _cell(self, counts: Counter[str] | None, cell: tuple[str, str, str]) -> Text:
+        if counts is None:
+            return Text("")
+        ended = sum(counts[s] for s in ENDED)
+        text = Text(f"{ended}/{counts.total()}")
+        if cell in self._best:
+            text.append(f" {self._best[cell][1]:.1f}", style="bold")
+        if counts["failed"] or counts["oom"]:
+            text.append(f" {counts['failed'] + counts['oom']}✗", style="red")
+        if counts["running"]:
+            text.stylize("cyan")
+        return text
+
+
+class View:
+    """Shows a board while a run goes on: a live table on a terminal, plain lines elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._board: Board | None = None
+        self._slots = 1
+        self._live: Live | None = None
+        self._printed = 0.0
+
+    def start(self, board: Board, slots: int) -> None:
+        """A pass begins."""
+        self._board, self._slots = board, slots
+        if self.console.is_terminal:
+            self._live = Live(self, console=self.console, refresh_per_second=2, transient=True)
+            self._live.start()
+
+    def event(self, key: str, event: str, result: Event) -> None:
+        """Something happened to a trial."""
+        assert self._board is not None
+        before = self._board.last_error
+        self._board.event(key, event, result)
+        now = time.monotonic()
+        if self._board.last_error != before and self._live is None:
+            self.console.print(f"failed: {self._board.last_error}", markup=False, highlight=False)
+        if self._live is None and now - self._printed >= PLAIN_EVERY:
+            self._printed = now
+            self.console.print(self._board.line(self._slots), markup=False, highlight=False)
+
+    def stop(self) -> None:
+        """The pass ended: leave its last state on the screen."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+            self.console.print(self)
+        elif self._board is not None:
+            self.console.print(self._board.line(self._slots), markup=False, highlight=False)
+
+    def __rich__(self) -> Group:
+        assert self._board is not None
+        counts = self._board.counts()
+        bar = Progress(BarColumn(bar_width=40), MofNCompleteColumn(), TextColumn("{task.description}"))
+        ended = sum(counts[s] for s in ENDED)
+        bar.add_task(self._board.line(self._slots), total=len(self._board.rows), completed=ended)
+        parts: list[Any] = [self._board.table(), bar]
+        if self._board.last_error:
+            parts.append(
+                Text(f"last failure: {self._board.last_error}", style="red", overflow="ellipsis", no_wrap=True)
+            )
+        return Group(*parts)
+
+
+def best_of(found: pd.DataFrame, criterion: str) -> dict[str, tuple[float, float]]:
+    """Trial id → (guarded score, target accuracy), from ``selection.candidates``: what a board starts with."""
+    names = [name for name in (*selection.CRITERIA, "predicted_classes") if name in found]
+    return {
+        str(row["id"]): (
+            selection.guarded_score({n: row[n] for n in names}, criterion),
+            float(row["target_accuracy"]) if pd.notna(row["target_accuracy"]) else 0.0,
+        )
+        for row in found.to_dict("records")
+    }
+
+
+def clock(seconds: float) -> str:
+    """``75`` → ``1:15``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,457 @@
+"""Runs are passes: read the ledger, plan what is missing, one Tuner over it, again, until nothing is missing.
+
+Resume, retries after running out of memory, and confirmation seeds are passes of this one loop.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import signal
+import stat
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from rich.console import Console
+
+import algorithms.registry
+from algorithms.networks.backbones import load_pretrained
+from datasets.base import Dataset
+from reports import selection
+from reports.ledger import FINISHED, Ledger, TrialRow
+from sweep import SweepError, environment, features, plan, resources
+from sweep.experiment import Experiment, profiles
+from sweep.progress import Board, View, best_of
+from sweep.recorder import Recorder
+from sweep.scheduler import CellASHA, Rungs
+from sweep.trainable import Shared, TransferTrial, TrialSpec, representation
+
+LEDGER = "ledger.sqlite"
+CHECKPOINTS = "checkpoints"
+MAX_FAILURES = 3  # losses of a trial's process or node, each continued from its checkpoint
+
+# Measured on Ray 2.60: its own loggers double the cost of a report, and it snapshots all trials every few
+# seconds for a restore that we do not use. The ledger is our record.
+_RAY_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run, none of which decides a result.
+
+    Attributes:
+        results: folder of all experiments' results.
+        data_root: where the data sets lie; None where none is known.
+        cache: folder for decoded images and features.
+        only: which trials to run; the plan stays whole.
+        max_concurrent: trials at a time; None: as many as fit.
+        fresh: forget what the ledger has of this plan first.
+        address: of a running Ray cluster; None starts Ray here.
+        dashboard: start Ray's dashboard and print its address.
+    """
+
+    results: Path
+    data_root: Path | None
+    cache: Path
+    only: plan.Filter = field(default_factory=plan.Filter)
+    max_concurrent: int | None = None
+    fresh: bool = False
+    address: str | None = None
+    dashboard: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: trials by final state, and whether it was interrupted."""
+
+    states: Mapping[str, int]
+    interrupted: bool
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done; 1 some trials failed; 130 interrupted."""
+        if self.interrupted:
+            return 130
+        return 1 if self.states.get("failed", 0) + self.states.get("oom", 0) else 0
+
+
+class Run:
+    """One ``sweep run``: holds the ledger's lock while it lasts.
+
+    Args:
+        experiment: with its profile applied.
+        settings: how to run it.
+        console: for messages and the live view.
+    """
+
+    trainable: type[TransferTrial] = TransferTrial
+
+    def __init__(self, experiment: Experiment, settings: Settings, console: Console) -> None:
+        self.experiment, self.settings, self.console = experiment, settings, console
+        self.folder = (settings.results / experiment.name).absolute()
+        self.dataset: Dataset = plan.dataset_of(experiment, settings.data_root, settings.cache)
+        self.search = plan.search(experiment)
+        self.cluster = Cluster(settings)
+        self._failed: set[str] = set()
+        self._gpu_shares: dict[str, float] = {}
+        self._arrays: dict[tuple[str, str], ray.ObjectRef] = {}
+        self._pretrained: dict[str, ray.ObjectRef] = {}
+        self._interrupted = False
+
+    def execute(self) -> Outcome:
+        """Run passes until nothing is missing.
+
+        Raises:
+            LedgerError: another driver runs this experiment, or the results folder cannot be written.
+            DataError, SweepError: bad input; nothing is lost.
+        """
+        with Ledger(self.folder / LEDGER, write=True) as ledger:
+            if self.settings.fresh:
+                ledger.forget(row.id for row in self.search if self._wanted(row))
+            self._record_run(ledger)
+            while True:
+                rows = self._plan(ledger)
+                states = ledger.states()
+                todo = [r for r in rows if self._is_todo(r, states)]
+                if not todo or self._interrupted:
+                    break
+                self._pass(ledger, rows, todo)
+            ledger.set_plan(rows)  # what an interruption left running is pending again
+            self._remove_checkpoints(ledger)
+            final = ledger.states()
+        counts: dict[str, int] = {}
+        for row in rows:
+            if self._wanted(row):
+                counts[final[row.id]] = counts.get(final[row.id], 0) + 1
+        return Outcome(counts, self._interrupted)
+
+    def _wanted(self, row: TrialRow) -> bool:
+        return self.settings.only.keeps(row.method, row.source, row.target)
+
+    def _is_todo(self, row: TrialRow, states: Mapping[str, str]) -> bool:
+        return self._wanted(row) and states[row.id] not in FINISHED and row.id not in self._failed
+
+    def _record_run(self, ledger: Ledger) -> None:
+        methods = {m: algorithms.registry.get(m) for m in self.experiment.methods}
+        ledger.set_meta(
+            "experiment",
+            {
+                **self.experiment.model_dump(mode="json"),
+                "label_access": {m: cls.label_access for m, cls in methods.items()},
+                "family": {m: cls.family for m, cls in methods.items()},
+                "citations": {m: cls.source for m, cls in methods.items()},
+                "dataset_source": self.dataset.source,
+            },
+        )
+        ledger.set_meta("profile", self.experiment.profile)
+        ledger.add_environment(environment.record())
+
+    def _plan(self, ledger: Ledger) -> list[TrialRow]:
+        """Search trials and, for the cells whose search is complete, more seeds of what it chose."""
+        ledger.set_plan(self.search)
+        states = ledger.states()
+        waiting = {r.cell for r in self.search if states[r.id] not in FINISHED and r.id not in self._failed}
+        found = selection.candidates(ledger)
+        if not found.empty:
+            cells = found[["method", "source", "target", "protocol"]].itertuples(index=False, name=None)
+            found = found[[cell not in waiting for cell in cells]]
+        rows = self.search + plan.confirmation(self.experiment, found)
+        ledger.set_plan(rows)
+        return rows
+
+    # --- one pass ---
+
+    def _pass(self, ledger: Ledger, rows: Sequence[TrialRow], todo: Sequence[TrialRow]) -> None:
+        rungs = self._replay(ledger, rows)
+        states = ledger.states()
+        todo = [row for row in todo if states[row.id] not in FINISHED]
+        if not todo:
+            return
+        self.cluster.connect(self.console)
+        specs = self._specs(ledger, todo)
+        resources.check({(s.cpu, s.gpu) for s in specs.values()}, ray.nodes())
+        shared = Shared(
+            specs=specs,
+            domains=self._put_arrays(todo),
+            pretrained=self._put_pretrained(todo),
+            num_classes=len(self.dataset.classes),
+            folder=str(self.folder),
+            criterion=self.experiment.criterion,
+            checkpoint_seconds=self.experiment.checkpoint_seconds,
+        )
+        wanted = [row for row in rows if self._wanted(row)]
+        view = View(self.console)
+        board = Board(
+            wanted, states, best_of(selection.candidates(ledger), self.experiment.criterion), self.experiment.criterion
+        )
+        scheduler = CellASHA(rungs, {row.id: row for row in todo})
+        recorder = Recorder(ledger, specs, self.folder, view.event)
+        slots = self.cluster.slots(list(specs.values()))
+        view.start(board, slots)
+        try:
+            with self._interruptible(scheduler, view):
+                self._tuner(specs, shared, scheduler, recorder, slots).fit()
+        except Exception:
+            if recorder.error is not None:
+                raise recorder.error from None
+            raise
+        finally:
+            view.stop()
+        self._interrupted = scheduler.interrupted
+        self._after(ledger, specs)
+
+    def _replay(self, ledger: Ledger, rows: Sequence[TrialRow]) -> Rungs:
+        """Rungs as the stored epochs left them, in order of arrival.
+
+        A trial whose stop was decided but, the driver having died, not recorded is recorded as stopped now.
+        """
+        by_id = {row.id: row for row in rows}
+        rungs = Rungs(self.experiment.early_stopping, plan.stoppable_cells(self.search))
+        states = ledger.states()
+        for key, epoch, criteria in ledger.arrivals():
+            row = by_id.get(key)
+            if row is None:
+                continue
+            score = selection.guarded_score(criteria, self.experiment.criterion)
+            if not rungs.keep_going(row, epoch, score) and states[key] not in FINISHED:
+                ledger.finish(key, "stopped")
+        return rungs
+
+    def _specs(self, ledger: Ledger, todo: Sequence[TrialRow]) -> dict[str, TrialSpec]:
+        checkpoints = ledger.checkpoints()
+        specs = {}
+        for row in todo:
+            training = json.loads(row.protocol)["training"]
+            cpu, gpu = resources.share(row, training, self.experiment.resources, self.cluster.gpus())
+            specs[row.id] = TrialSpec(
+                row=row,
+                epochs=self.experiment.epochs,
+                cpu=cpu,
+                gpu=self._gpu_shares.get(row.id, gpu),
+                checkpoint=checkpoints.get(row.id),
+            )
+        return specs
+
+    def _put_arrays(self, todo: Sequence[TrialRow]) -> dict[tuple[str, str], ray.ObjectRef]:
+        """Each domain once into the object store, from where every process on a node reads the same copy."""
+        wanted = [
+            (domain, representation(json.loads(row.protocol))) for row in todo for domain in (row.source, row.target)
+        ]
+        missing = [key for key in dict.fromkeys(wanted) if key not in self._arrays]
+        weights = self.experiment.protocol.weights
+        with self._announcing() as announce:
+            loaded = features.load(
+                self.dataset, missing, self.settings.cache, announce, Path(weights) if weights else None
+            )
+        for key, domain in loaded.items():
+            test = domain.test
+            parts = (
+                domain.train.inputs,
+                domain.train.labels,
+                None if test is None else test.inputs,
+                None if test is None else test.labels,
+            )
+            self._arrays[key] = ray.put(parts)
+        return self._arrays
+
+    def _put_pretrained(self, todo: Sequence[TrialRow]) -> dict[str, ray.ObjectRef]:
+        weights = self.experiment.protocol.weights
+        for row in todo:
+            protocol = json.loads(row.protocol)
+            if protocol["training"] == "finetune" and protocol["backbone"] not in self._pretrained:
+                state = load_pretrained(protocol["backbone"], Path(weights) if weights else None)
+                self._pretrained[protocol["backbone"]] = ray.put(state)
+        return self._pretrained
+
+    @contextmanager
+    def _announcing(self) -> Iterator[features.Announce]:
+        """Progress of work before the trials: a line at the start and at every tenth."""
+        said: dict[str, int] = {}
+
+        def announce(what: str, done: int, total: int) -> None:
+            tenth = 10 * done // max(1, total)
+            if said.get(what) != tenth:
+                said[what] = tenth
+                self.console.print(f"{what}: {done}/{total}", markup=False, highlight=False)
+
+        yield announce
+
+    def _tuner(
+        self, specs: Mapping[str, TrialSpec], shared: Shared, scheduler: CellASHA, recorder: Recorder, slots: int
+    ) -> tune.Tuner:
+        def request(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+            spec = specs[config["id"]]
+            bundle = {"CPU": spec.cpu, "GPU": spec.gpu} if spec.gpu else {"CPU": spec.cpu}
+            return tune.PlacementGroupFactory([bundle])
+
+        passes = len(list((self.folder / CHECKPOINTS).glob("pass-*"))) if (self.folder / CHECKPOINTS).exists() else 0
+        return tune.Tuner(
+            tune.with_resources(tune.with_parameters(self.trainable, shared=shared), request),
+            param_space={"id": tune.grid_search(list(specs))},
+            tune_config=tune.TuneConfig(
+                scheduler=scheduler,
+                reuse_actors=True,
+                # One waiting for each that runs keeps the order given, yet never leaves a slot idle.
+                max_concurrent_trials=1 if slots == 1 else 2 * slots,
+                trial_name_creator=lambda trial: trial.config["id"],
+                trial_dirname_creator=lambda trial: trial.config["id"],
+            ),
+            run_config=tune.RunConfig(
+                name=f"pass-{passes:06}-{os.getpid()}",
+                storage_path=str(self.folder / CHECKPOINTS),
+                callbacks=[recorder],
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+                checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=False),
+            ),
+        )
+
+    def _after(self, ledger: Ledger, specs: Mapping[str, TrialSpec]) -> None:
+        """What failed is not tried again by this run; what ran out of memory is, with twice the share."""
+        states = ledger.states()
+        for key, spec in specs.items():
+            if states[key] == "oom" and 0 < spec.gpu < 1:
+                self._gpu_shares[key] = min(1.0, 2 * spec.gpu)
+            elif states[key] in ("failed", "oom"):
+                self._failed.add(key)
+            elif states[key] not in FINISHED and not self._interrupted:
+                # Tune gave the trial up without a word (it never does, as far as we know): do not loop on it.
+                ledger.finish(key, "failed", "the trial ended without a result")
+                self._failed.add(key)
+        self._remove_checkpoints(ledger)
+
+    def _remove_checkpoints(self, ledger: Ledger) -> None:
+        """Remove what no unfinished trial continues from."""
+        needed = {(self.folder / path).parent for path in ledger.checkpoints().values()}
+        for each in (self.folder / CHECKPOINTS).glob("pass-*"):
+            for trial in each.iterdir():
+                if trial.is_dir() and trial not in needed:
+                    shutil.rmtree(trial, ignore_errors=True)
+            if not any(child.is_dir() for child in each.iterdir()):
+                shutil.rmtree(each, ignore_errors=True)
+
+    @contextmanager
+    def _interruptible(self, scheduler: CellASHA, view: View) -> Iterator[None]:
+        """First Ctrl-C: finish the epoch, checkpoint, stop. Second: leave now; what is committed stays."""
+
+        def interrupt(_signal: int, _frame: types.FrameType | None) -> None:
+            if scheduler.interrupted:
+                os._exit(130)
+            scheduler.interrupted = True
+            view.console.print(
+                "stopping: running trials finish their epoch and save themselves; once more to leave at once",
+                markup=False,
+            )
+
+        old = {s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+
+class Cluster:
+    """Ray: a local one that ends with the run, or a cluster that we join."""
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.address is not None and settings.address.startswith("ray://"):
+            raise SweepError(
+                "--address ray://… (Ray Client) would move the whole driver into the cluster: run on a cluster node "
+                "with --address auto, or submit with `ray job submit`"
+            )
+        self._settings = settings
+        self._connected = False
+
+    def connect(self, console: Console) -> None:
+        """Start or join Ray, once."""
+        if self._connected:
+            return
+        for key, value in _RAY_SETTINGS.items():
+            os.environ.setdefault(key, value)
+        settings = self._settings
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if settings.address is None:
+            options |= {
+                "num_cpus": environment.cores(),
+                "include_dashboard": settings.dashboard,
+                "dashboard_host": "127.0.0.1",
+            }
+        try:
+            context = ray.init(address=settings.address, **options)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise SweepError(f"cannot connect to Ray at {settings.address or 'this machine'}: {error}") from error
+        for name in ("ray", "ray.tune", "ray.train"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        _protect_token()
+        self._connected = True
+        if context.dashboard_url:
+            console.print(f"Ray dashboard: http://{context.dashboard_url}", markup=False, highlight=False)
+
+    def gpus(self) -> float:
+        """GPUs that the cluster has."""
+        return float(ray.cluster_resources().get("GPU", 0))
+
+    def slots(self, specs: Sequence[TrialSpec]) -> int:
+        """How many of these trials run at a time, at most."""
+        total = ray.cluster_resources()
+        smallest_cpu = min(spec.cpu for spec in specs)
+        fits = max(1, int(total.get("CPU", 1) // smallest_cpu))
+        return fits if self._settings.max_concurrent is None else min(fits, self._settings.max_concurrent)
+
+
+def _protect_token() -> None:
+    """Ray writes its authentication token for every user to read."""
+    token = Path.home() / ".ray" / "auth_token"
+    if token.is_file():
+        token.chmod(stat.S_IRUSR | stat.S_IWUSR)
+
+
+def open_states(path: Path) -> dict[str, str]:
+    """Trial id → state in a ledger; empty where there is none yet."""
+    if not path.exists():
+        return {}
+    with Ledger(path) as ledger:
+        return ledger.states()
+
+
+def choose_profile(name: str, asked: str | None, results: Path, available: Callable[[], bool]) -> tuple[str, str]:
+    """The profile to run, and why, for the user.
+
+    Args:
+        name: the experiment's.
+        asked: by flag; None: what the first run recorded, else by what the machine has.
+        results: folder of results.
+        available: whether there is a GPU.
+    """
+    known = profiles(name)
+    if asked is not None:
+        return asked, "asked for"
+    path = results / Path(name).stem / LEDGER
+    if path.exists():
+        with Ledger(path) as ledger:
+            recorded = ledger.meta("profile")
+        if recorded is not None:
+            return str(recorded), "as the first run had it"
+    if "gpu" in known and available():
+        return "gpu", "there is a GPU"
+    if "cpu" in known:
+        return "cpu", "there is no GPU"
+    return "default", "the experiment as it stands"

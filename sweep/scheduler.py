@@ -1,0 +1,101 @@
+"""CellASHA: one ASHA per cell (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning").
+
+Plain ASHA compares all trials of an experiment, and an easy pair starves a hard one. Here hyperparameters
+compete inside their cell only. Ray's own ASHA does the work, one instance a cell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+
+from reports.ledger import TrialRow
+from sweep.experiment import EarlyStopping
+
+Cell = tuple[str, str, str, str]
+
+
+class Rungs:
+    """The rungs of every cell, fed with (trial, epoch, score) in order of arrival, by a run or by a replay.
+
+    Args:
+        stopping: grace (share of the budget) and reduction.
+        cells: the cells whose trials may be stopped.
+    """
+
+    def __init__(self, stopping: EarlyStopping, cells: Iterable[Cell]) -> None:
+        self._stopping = stopping
+        self._cells = set(cells) if stopping.scheduler == "asha" else set()
+        self._ashas: dict[tuple[Cell, int], Any] = {}
+
+    def keep_going(self, row: TrialRow, epoch: int, score: float) -> bool:
+        """Record a score (finite; larger is better) and say whether its trial goes on.
+
+        An epoch that was recorded before counts once.
+        """
+        if row.role != "search" or row.cell not in self._cells or epoch >= row.budget:
+            return True
+        asha = self._asha(row)
+        trial = SimpleNamespace(trial_id=row.id)
+        if row.id not in asha._trial_info:
+            asha.on_trial_add(None, trial)
+        decision = asha.on_trial_result(None, trial, {"epoch": epoch, "score": score})
+        return decision != TrialScheduler.STOP
+
+    def _asha(self, row: TrialRow) -> Any:
+        """Ray's ASHA of a cell; its type asks for a controller and a whole Trial, its code for a trial's id only."""
+        key = (row.cell, row.budget)
+        if key not in self._ashas:
+            self._ashas[key] = AsyncHyperBandScheduler(
+                time_attr="epoch",
+                metric="score",
+                mode="max",
+                max_t=row.budget,
+                grace_period=max(1, math.ceil(self._stopping.grace * row.budget)),
+                reduction_factor=self._stopping.reduction,
+            )
+        return self._ashas[key]
+
+    def recorded(self) -> dict[Cell, list[tuple[int, dict[str, float]]]]:
+        """Per cell, its rungs: (epoch, trial id → score), the highest first."""
+        return {
+            cell: [(int(m), dict(scores)) for b in asha._brackets for m, scores in b._rungs]
+            for (cell, _), asha in self._ashas.items()
+        }
+
+
+class CellASHA(FIFOScheduler):
+    """Trials in the order given, stopped by :class:`Rungs`, paused with a checkpoint once interrupted.
+
+    Args:
+        rungs: with the stored epochs replayed already.
+        rows: trial id (``config["id"]``) → its row.
+    """
+
+    def __init__(self, rungs: Rungs, rows: Mapping[str, TrialRow]) -> None:
+        super().__init__()
+        self._rungs, self._rows = rungs, rows
+        self.interrupted = False
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Stop a trial that its rung does not promote; pause any when interrupted."""
+        row = self._rows[trial.config["id"]]
+        if not self._rungs.keep_going(row, result["epoch"], result["score"]):
+            return TrialScheduler.STOP
+        return TrialScheduler.PAUSE if self.interrupted else TrialScheduler.CONTINUE
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """The next in order; none when interrupted, and the end once nothing runs any more."""
+        if not self.interrupted:
+            return super().choose_trial_to_run(tune_controller)
+        live = tune_controller.get_live_trials()
+        for trial in [t for t in live if t.status == Trial.PENDING]:
+            tune_controller.stop_trial(trial)
+        if not any(t.status == Trial.RUNNING for t in live):
+            tune_controller.request_stop_experiment()
+        return None

@@ -1,0 +1,144 @@
+"""The label firewall: from two domains to what a method may see and what only the scoring does.
+
+Everything that touches target labels is in this file. A :class:`~algorithms.base.Task` gets none of the
+scored samples' labels; :class:`Scoring` keeps them, for one number that no decision reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from algorithms.base import Algorithm, Params, Prediction, StateDict, Task
+from algorithms.cross_fit import CrossFit
+from datasets import splits
+from datasets.base import Domain, Samples
+from reports import criteria
+
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What, besides the data and the method, a task depends on."""
+
+    holdout: float
+    seed: int
+    epochs: int
+    num_classes: int
+    backbone: str
+    training: Any
+    pretrained: StateDict | None = None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What one look at a model gives.
+
+    Attributes:
+        target_accuracy: percent of scored target samples; for reporting only.
+        criteria: computed without target labels.
+        validation, target: logits on the source validation samples (where there are) and on the unlabelled
+            target training inputs, which the criteria are computed from.
+    """
+
+    target_accuracy: float
+    criteria: dict[str, float]
+    validation: NDArray[np.float32] | None
+    target: NDArray[np.float32]
+
+
+class Scoring:
+    """Scores a model on samples whose labels it never sees.
+
+    Args:
+        target: labelled target samples that are scored.
+        target_inputs: unlabelled target training inputs, for the criteria.
+        source: labelled source training samples, for the source score where nothing is held out.
+        validation: source samples held out of training; None where the protocol holds out nothing.
+    """
+
+    def __init__(
+        self, target: Samples, target_inputs: NDArray[Any], source: Samples, validation: Samples | None
+    ) -> None:
+        self._target, self._target_inputs, self._source, self._validation = target, target_inputs, source, validation
+
+    def __call__(self, model: Algorithm | CrossFit) -> Scored:
+        """Predict and score."""
+        on_training = model.predict(self._target_inputs)
+        transductive = self._target.inputs is self._target_inputs
+        on_scored = on_training if transductive else model.predict(self._target.inputs)
+        held: Prediction | None = None
+        if self._validation is not None:
+            held = model.predict(self._validation.inputs)
+            source_score = criteria.accuracy(held.logits, self._validation.labels)
+        else:
+            features = model.predict(self._source.inputs).features
+            source_score = criteria.leave_one_out_accuracy(features, self._source.labels)
+        return Scored(
+            target_accuracy=criteria.accuracy(on_scored.logits, self._target.labels),
+            criteria={"source_validation": source_score, **criteria.prediction_criteria(on_training.logits)},
+            validation=None if held is None else held.logits,
+            target=on_training.logits,
+        )
+
+
+def build(
+    cls: type[Algorithm], params: Params, source: Domain, target: Domain, setting: Setting, device: str
+) -> tuple[Algorithm | CrossFit, Scoring]:
+    """A method ready to train on a pair, and what scores it. The split's seed is the trial's."""
+    train, validation = _hold_out(source.train, setting)
+    if cls.label_access == "target_train":
+        return _build_on_target(cls, params, target, setting, device)
+    task = _task(train, validation, target.train.inputs, None, setting)
+    scoring = Scoring(target.scored, target.train.inputs, train, validation)
+    return cls(task, params, device, setting.seed), scoring
+
+
+def _hold_out(samples: Samples, setting: Setting) -> tuple[Samples, Samples | None]:
+    if not setting.holdout:
+        return samples, None
+    kept, held = splits.holdout(samples.labels, setting.holdout, setting.seed)
+    return samples.take(kept), samples.take(held)
+
+
+def _build_on_target(
+    cls: type[Algorithm], params: Params, target: Domain, setting: Setting, device: str
+) -> tuple[Algorithm | CrossFit, Scoring]:
+    """A method that trains on target labels, never on those of samples it is scored on."""
+    labelled, validation = _hold_out(target.train, setting)
+    if target.test is not None:
+        task = _task(labelled, validation, target.train.inputs, labelled, setting)
+        model = cls(task, params, device, setting.seed)
+        return model, Scoring(target.test, target.train.inputs, labelled, validation)
+    models, scored = [], []
+    for rows, fold in splits.folds(target.train.labels, FOLDS, setting.seed):
+        part = target.train.take(rows)
+        models.append(cls(_task(part, None, target.train.inputs, part, setting), params, device, setting.seed))
+        scored.append(fold)
+    # Each sample's answer comes from the fold that did not train on it, so the whole set is its own validation.
+    model_of_all = CrossFit(models, scored, target.train.inputs)
+    return model_of_all, Scoring(target.train, target.train.inputs, target.train, target.train)
+
+
+def _task(
+    source: Samples,
+    validation: Samples | None,
+    target_inputs: NDArray[Any],
+    labelled: Samples | None,
+    setting: Setting,
+) -> Task:
+    return Task(
+        source=source,
+        source_validation=validation,
+        target_inputs=target_inputs,
+        num_classes=setting.num_classes,
+        epochs=setting.epochs,
+        target_labelled=labelled,
+        backbone=setting.backbone,
+        training=setting.training,
+        pretrained=setting.pretrained,
+    )

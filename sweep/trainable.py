@@ -1,0 +1,243 @@
+"""The one Tune Trainable: it can become any method on any pair, one after another in the same process.
+
+It catches its own exceptions: a trial that fails ends as ``failed`` or ``oom`` with its traceback in the
+ledger, and the others go on. Only the loss of the process reaches Tune, which continues from the checkpoint.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import os
+import pickle
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+from numpy.typing import NDArray
+from ray import tune
+from ray.tune.result import SHOULD_CHECKPOINT
+from threadpoolctl import threadpool_limits
+
+import algorithms.registry
+from datasets.base import Domain, Samples
+from reports import selection
+from reports.ledger import TrialRow
+from sweep import tasks
+
+CHECKPOINT = "state.pt"
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """What a trial needs to know of itself.
+
+    Attributes:
+        row: its identity.
+        epochs: the experiment's budget, which schedules depend on.
+        cpu, gpu: its share of cores and of a GPU.
+        checkpoint: folder to continue from, relative to the experiment's; None starts anew.
+    """
+
+    row: TrialRow
+    epochs: int
+    cpu: float = 1
+    gpu: float = 0
+    checkpoint: str | None = None
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all trials of a pass share; large arrays by reference into Ray's object store.
+
+    Attributes:
+        specs: trial id → its spec.
+        domains: (domain, representation) → reference to ``(inputs, labels, test inputs, test labels)``.
+        pretrained: backbone → reference to its weights, for fine-tuning.
+        num_classes: of the dataset.
+        folder: the experiment's results folder.
+        criterion: what early stopping compares.
+        checkpoint_seconds: a trial that has run this long since it last saved itself does so.
+    """
+
+    specs: dict[str, TrialSpec]
+    domains: dict[tuple[str, str], ray.ObjectRef]
+    pretrained: dict[str, ray.ObjectRef] = field(default_factory=dict)
+    num_classes: int = 0
+    folder: str = ""
+    criterion: str = selection.DEFAULT
+    checkpoint_seconds: float = 20
+
+
+def representation(protocol: dict[str, Any]) -> str:
+    """Which arrays a cell works on: the frozen features of a backbone, or the dataset's own inputs."""
+    return str(protocol["backbone"]) if protocol["training"] == "frozen" else "raw"
+
+
+class TransferTrial(tune.Trainable):
+    """One trial. Tune calls ``setup`` once a process, then ``reset_config`` for every further trial in it."""
+
+    def setup(self, config: dict[str, Any], shared: Shared | None = None) -> None:
+        """Become the trial that ``config["id"]`` names."""
+        if shared is None:
+            raise TypeError("TransferTrial needs its shared state (tune.with_parameters)")
+        self._shared = shared
+        self._domains: dict[tuple[str, str], Domain] = {}
+        self._limits: Any = None
+        self._become(shared.specs[config["id"]])
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Become another trial; nothing of the former one stays, on the GPU neither."""
+        self._release()
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self._become(self._shared.specs[new_config["id"]])
+        return True
+
+    def _become(self, spec: TrialSpec) -> None:
+        self._spec, self._epoch, self._failure = spec, 0, None
+        self._saved_at = time.monotonic()
+        self._release()
+        try:
+            self._use_share(spec)
+            self._build(spec)
+            if spec.checkpoint is not None:
+                self._continue_from(Path(self._shared.folder) / spec.checkpoint)
+        except Exception as error:
+            self._failure = self._describe(error)
+
+    def _release(self) -> None:
+        self._model: Any = None
+        self._scoring: Any = None
+
+    def _use_share(self, spec: TrialSpec) -> None:
+        """Compute on our share of the cores, whatever the libraries would take."""
+        threads = max(1, int(spec.cpu))
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+        if self._limits is None:
+            self._limits = threadpool_limits(threads)
+        self._device = "cuda" if spec.gpu and torch.cuda.is_available() else "cpu"
+        if self._device == "cuda" and spec.gpu < 1:
+            torch.cuda.set_per_process_memory_fraction(spec.gpu)
+
+    def _build(self, spec: TrialSpec) -> None:
+        row = spec.row
+        protocol = json.loads(row.protocol)
+        cls = algorithms.registry.get(row.method)
+        weights = self._shared.pretrained.get(protocol["backbone"]) if protocol["training"] == "finetune" else None
+        setting = tasks.Setting(
+            holdout=protocol["holdout"],
+            seed=row.seed,
+            epochs=spec.epochs,
+            num_classes=self._shared.num_classes,
+            backbone=protocol["backbone"],
+            training=protocol["training"],
+            pretrained=None if weights is None else ray.get(weights),
+        )
+        self._model, self._scoring = tasks.build(
+            cls,
+            cls.params_type.model_validate_json(row.params),
+            self._domain(row.source, representation(protocol)),
+            self._domain(row.target, representation(protocol)),
+            setting,
+            self._device,
+        )
+
+    def _domain(self, name: str, form: str) -> Domain:
+        """The arrays of a domain, zero-copy from the object store, kept for the next trials of this process."""
+        key = (name, form)
+        if key not in self._domains:
+            inputs, labels, test_inputs, test_labels = ray.get(self._shared.domains[key])
+            test = None if test_inputs is None else Samples(test_inputs, test_labels)
+            self._domains[key] = Domain(name, Samples(inputs, labels), test)
+        return self._domains[key]
+
+    def step(self) -> dict[str, Any]:
+        """One epoch, scored; or the failure that ended the trial."""
+        if self._failure is None:
+            try:
+                return self._epoch_result()
+            except Exception as error:
+                self._failure = self._describe(error)
+        state, trace = self._failure
+        return {
+            "state": state,
+            "error": trace,
+            "epoch": self._epoch,
+            "score": selection.guarded_score({}),
+            "done": True,
+        }
+
+    def _epoch_result(self) -> dict[str, Any]:
+        started = time.perf_counter()
+        losses = self._model.fit_epoch()
+        scored = self._scoring(self._model)
+        self._epoch += 1
+        last = self._epoch >= self._spec.row.budget
+        path = self._keep_logits(scored)
+        result = {
+            "state": "done" if last else "running",
+            "epoch": self._epoch,
+            "target_accuracy": scored.target_accuracy,
+            "criteria": scored.criteria,
+            "losses": losses,
+            "seconds": time.perf_counter() - started,
+            "score": selection.guarded_score(scored.criteria, self._shared.criterion),
+            "artefacts": {"logits": path},
+            "done": last,
+        }
+        if not last and time.monotonic() - self._saved_at >= self._shared.checkpoint_seconds:
+            result[SHOULD_CHECKPOINT] = True
+        return result
+
+    def _keep_logits(self, scored: tasks.Scored) -> str:
+        """Logits so far, so that other criteria on predictions can be computed later without training."""
+        relative = f"logits/{self._spec.row.id[:2]}/{self._spec.row.id}.npz"
+        arrays: dict[str, NDArray[Any]] = {"target": scored.target.astype(np.float16)}
+        if scored.validation is not None:
+            arrays["validation"] = scored.validation.astype(np.float16)
+        path = Path(self._shared.folder) / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        with part.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        part.replace(path)
+        return relative
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """All that is needed to continue bit for bit."""
+        if self._failure is None:
+            torch.save({"epoch": self._epoch, "model": self._model.state_dict()}, Path(checkpoint_dir) / CHECKPOINT)
+            self._saved_at = time.monotonic()
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Continue after Tune lost this trial's process."""
+        self._continue_from(Path(checkpoint))
+
+    def _continue_from(self, folder: Path) -> None:
+        """Continue from a checkpoint; from the one before it where it is damaged; else from the start."""
+        siblings = sorted(folder.parent.glob("checkpoint_*"), reverse=True)
+        for candidate in [folder, *(s for s in siblings if s.name < folder.name)]:
+            try:
+                state = torch.load(candidate / CHECKPOINT, map_location=self._device, weights_only=True)
+                self._model.load_state_dict(state["model"])
+                self._epoch = int(state["epoch"])
+                return
+            except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+                logger.warning("%s: the checkpoint %s cannot be used: %s", self._spec.row.id, candidate.name, error)
+        self._epoch = 0
+        self._build(self._spec)
+
+    @staticmethod
+    def _describe(error: Exception) -> tuple[str, str]:
+        out_of_memory = isinstance(error, torch.OutOfMemoryError)
+        return "oom" if out_of_memory else "failed", "".join(traceback.format_exception(error))
