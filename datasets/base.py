@@ -190,6 +190,6 @@ class Dataset(ABC):
         digest = hashlib.sha256()
         for part in (loaded.train, loaded.test):
             if part is not None:
-                digest.update(np.ascontiguousarray(part.inputs).tobytes())
+                digest.update(np.ascontiguousarray(part.inputs).data)  # no copy: a domain may be large
                 digest.update(part.labels.tobytes())
         return digest.hexdigest()[:16]
