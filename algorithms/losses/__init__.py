@@ -1,0 +1,1 @@
+"""Losses: pure functions on tensors, each with its formula, shapes and source."""

