@@ -1,0 +1,41 @@
+"""A linear SVM on the source's features, without adaptation: Razavian et al. 2014."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from algorithms.base import Params
+from algorithms.shallow.base import LinearMethod, Matrix, fit_linear_classifier, unit_rows
+
+
+class LinearSVMParams(Params):
+    """Hyperparameters of the linear SVM."""
+
+    C: float = Field(
+        1.0, ge=1e-6, le=1e6, description="weight of the hinge losses against the margin; LIBLINEAR's default, Fan 2008"
+    )
+    unit_length: bool = Field(True, description="scale samples to length one, as Razavian et al. 2014, section 2")
+
+
+class LinearSVM(LinearMethod):
+    """Off-the-shelf features and a linear SVM, one class against the rest. Logits are its decision values."""
+
+    name = "linear_svm"
+    source = "Razavian et al. 2014, CNN Features off-the-shelf: an Astounding Baseline for Recognition (CVPR workshops)"
+    params_type = LinearSVMParams
+    params: LinearSVMParams
+
+    def fit(self) -> dict[str, float]:
+        """Fit the SVM on the source."""
+        self.weight, self.bias = fit_linear_classifier(
+            "svm",
+            self.represent(self.source_vectors, True),
+            self.task.source.labels,
+            self.task.num_classes,
+            self.params.C,
+        )
+        return {}
+
+    def represent(self, vectors: Matrix, from_source: bool) -> Matrix:
+        """The vectors themselves, scaled to unit length if so chosen."""
+        return unit_rows(vectors) if self.params.unit_length else vectors

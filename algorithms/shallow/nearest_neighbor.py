@@ -1,0 +1,38 @@
+"""1-nearest-neighbour on the source's samples, without adaptation: the baseline of Long et al. 2013."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from algorithms.base import Params
+from algorithms.shallow.base import Matrix, ShallowMethod, nearest_neighbor_logits, unit_rows
+
+
+class NearestNeighborParams(Params):
+    """Hyperparameters of 1-NN."""
+
+    unit_length: bool = Field(
+        False, description="scale samples to length one (1-NN by cosine); off in the 1-NN column of Long et al. 2013"
+    )
+
+
+class NearestNeighbor(ShallowMethod):
+    """1-NN: a sample gets the class of the nearest source sample, by Euclidean distance."""
+
+    name = "nearest_neighbor"
+    source = "Long et al. 2013, Transfer Feature Learning with Joint Distribution Adaptation (ICCV), table 2: NN"
+    params_type = NearestNeighborParams
+    params: NearestNeighborParams
+
+    def fit(self) -> dict[str, float]:
+        """Nothing is learned: the source's samples are the model."""
+        return {}
+
+    def represent(self, vectors: Matrix, from_source: bool) -> Matrix:
+        """The vectors themselves, scaled to unit length if so chosen."""
+        return unit_rows(vectors) if self.params.unit_length else vectors
+
+    def classify(self, features: Matrix) -> Matrix:
+        """Minus the distance to each class's nearest source sample."""
+        references = self.represent(self.source_vectors, True)
+        return nearest_neighbor_logits(features, references, self.task.source.labels, self.task.num_classes)
