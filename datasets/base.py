@@ -86,13 +86,17 @@ class RemoteFile:
         path: where it (or, for an archive, what it unpacks to) lies, relative to the data root.
         urls: mirrors, tried in this order.
         sha256: of the downloaded file, where known; checked before anything is unpacked.
-        archive: whether to unpack it below ``path``'s folder after download.
+        archive: whether it is a zip or tar file, to be unpacked below the folder ``path``. Mirrors may pack the
+            same files differently.
+        members: of an archive, a regular expression for the paths to unpack; its first group is the path below
+            ``path``. None unpacks everything.
     """
 
     path: str
     urls: tuple[str, ...]
     sha256: str | None = None
     archive: bool = False
+    members: str | None = None
 
 
 @dataclass(frozen=True)

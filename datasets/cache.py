@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import struct
-import tempfile
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ from datasets.base import DataError
 
 _CHUNK = 1 << 24
 _CRC = struct.Struct("<I")
+_ABANDONED = 3600  # seconds without a write after which nobody is writing an unfinished file any more
 
 
 def content_key(*parts: object) -> str:
@@ -73,10 +75,12 @@ def cached_array(folder: Path, key: str, build: Callable[[], NDArray[Any]]) -> N
 
 
 def _store(path: Path, array: NDArray[Any]) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    partial = Path(name)
+    for abandoned in path.parent.glob(f".{path.stem}.*.part"):  # by a process that was killed
+        if time.time() - abandoned.stat().st_mtime > _ABANDONED:
+            abandoned.unlink(missing_ok=True)
+    partial = path.with_name(f".{path.stem}.{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with partial.open("xb") as file:
             np.lib.format.write_array(file, array, allow_pickle=False)
             file.write(_CRC.pack(zlib.crc32(array.reshape(-1).view(np.uint8).data)))
             file.flush()

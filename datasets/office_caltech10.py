@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 from sklearn.preprocessing import normalize, scale
 
-from datasets.base import DataError, Dataset, Domain, FileCheck, Samples
+from datasets.base import DataError, Dataset, Domain, FileCheck, RemoteFile, Samples
 
 _BINS = 800
 _FILES = {
@@ -53,6 +53,16 @@ class OfficeCaltech10(Dataset):
     source = (
         "Gong, Shi, Sha, Grauman 2012, Geodesic Flow Kernel for Unsupervised Domain Adaptation (CVPR); "
         "preprocessing of Long et al. 2013, Transfer Feature Learning with Joint Distribution Adaptation (ICCV)"
+    )
+    files = tuple(
+        RemoteFile(
+            path=f"office_caltech10/{file}",
+            urls=(
+                f"https://github.com/redhat12345/OfficeCaltechDomainAdaptation/raw/master/features/surf/{stem}.mat",
+                f"https://github.com/ZhangJUJU/OfficeCaltechDomainAdaptation/raw/master/features/surf/{stem}.mat",
+            ),
+        )
+        for file, stem in zip(_FILES.values(), ("amazon", "caltech10", "dslr", "webcam"), strict=True)
     )
 
     def load(self, domain: str) -> Domain:

@@ -1,6 +1,7 @@
 """The array cache: built once, shared read-only, and never trusted when damaged."""
 
 import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,16 @@ def test_a_damaged_file_is_built_anew(stored, damage):
     for _ in range(2):
         assert np.array_equal(cached_array(stored.parent, KEY, build), ARRAY)
     assert build.calls == 1
+
+
+def test_what_a_killed_process_left_unfinished_is_removed(tmp_path):
+    abandoned, growing = (tmp_path / f".{KEY}.{name}.part" for name in ("abandoned", "growing"))
+    for part in (abandoned, growing):
+        part.write_bytes(b"half")
+    os.utime(abandoned, (0, 0))
+    cached_array(tmp_path, KEY, Builder())
+    assert not abandoned.exists()
+    assert growing.exists()
 
 
 def test_a_build_that_fails_leaves_nothing(tmp_path):
