@@ -335,6 +335,14 @@ class Ledger:
         for row in self._db.execute("SELECT trial, epoch, criteria FROM epochs ORDER BY seq"):
             yield row["trial"], row["epoch"], json.loads(row["criteria"])
 
+    def history(self, trials: Iterable[str]) -> pd.DataFrame:
+        """Every reported epoch of some trials, by trial and epoch; JSON columns as text."""
+        return pd.read_sql_query(
+            "SELECT * FROM epochs WHERE trial IN (SELECT value FROM json_each(?)) ORDER BY trial, epoch",
+            self._db,
+            params=(json.dumps(list(trials)),),
+        )
+
     def epochs(self, everything: bool = False) -> pd.DataFrame:
         """One row per (trial, epoch), in order of first arrival; JSON columns as text."""
         where = "" if everything else "WHERE trial IN (SELECT id FROM trials WHERE position IS NOT NULL)"

@@ -84,8 +84,10 @@ def _index() -> dict[tuple[str, str, str, str, str], tuple[Value, ...]]:
     for row in table().to_dict("records"):
         std = None if pd.isna(row["std"]) else float(row["std"])
         value = Value(float(row["value"]), std, row["kind"], row["backbone"], row["reference"], row["note"])
-        key = (row["dataset"], row["method"], row["source"], row["target"], row["metric"])
-        found.setdefault(key, []).append(value)
+        # The upper bound needs no source: it is found by its target, too.
+        for source in {row["source"], row["target"] if row["method"] == "target_only" else row["source"]}:
+            key = (row["dataset"], row["method"], source, row["target"], row["metric"])
+            found.setdefault(key, []).append(value)
     return {key: tuple(values) for key, values in found.items()}
 
 
@@ -97,7 +99,7 @@ def lookup(
     Args:
         dataset: as in the file, like the other names.
         method: its name.
-        source: source domain.
+        source: source domain; of ``target_only``, which has none, the target again.
         target: target domain.
         backbone: ours; numbers with another one are used where there are none with this one.
         metric: ``target_accuracy`` in percent, or another of the file's.

@@ -91,6 +91,11 @@ def candidates(ledger: Ledger, everything: bool = False) -> pd.DataFrame:
     return rows.join(recorded.astype(float))
 
 
+def eligible(candidates: pd.DataFrame) -> pd.DataFrame:
+    """The candidates that may be chosen: trials of the search that did not fail."""
+    return candidates[(candidates["role"] == "search") & ~candidates["state"].isin(_LOST)]
+
+
 def choose(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataFrame:
     """The chosen trial of each cell.
 
@@ -109,7 +114,7 @@ def choose(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataFrame:
     Raises:
         KeyError: there is no such criterion.
     """
-    rows = candidates[(candidates["role"] == "search") & ~candidates["state"].isin(_LOST)]
+    rows = eligible(candidates)
     if criterion == ORACLE:
         score = rows["target_accuracy"].fillna(_UNDEFINED)
     else:
@@ -158,7 +163,6 @@ def regret(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataFrame:
     """
     picked = choose(candidates, criterion).set_index(CELL)["target_accuracy"].rename("chosen")
     best = choose(candidates, ORACLE).set_index(CELL)["target_accuracy"].rename("oracle")
-    search = candidates[(candidates["role"] == "search") & ~candidates["state"].isin(_LOST)]
     table = pd.concat([picked, best], axis=1)
     table["regret"] = table["oracle"] - table["chosen"]
-    return table.join(search.groupby(CELL).size().rename("trials")).reset_index()
+    return table.join(eligible(candidates).groupby(CELL).size().rename("trials")).reset_index()

@@ -1,0 +1,163 @@
+"""Figures of an experiment: heat maps methods × pairs, and the learning curves of the chosen trials."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from reports.results import METHOD, Results, dicts
+from reports.tables import criterion_name, initials, pairs_of
+
+_TARGET, _SOURCE, _CRITERION = "#1b6ca8", "#d1802f", "#777777"
+_DPI = 110
+
+
+def write(results: Results, folder: Path) -> list[Path]:
+    """Draw an experiment's figures.
+
+    Args:
+        results: the experiment.
+        folder: where the PNG files go; made if absent.
+
+    Returns:
+        The files, named for what they show; none where nothing has reported yet.
+    """
+    files = []
+    groups = results.groups()
+    for number, group in enumerate(groups, start=1):
+        suffix = f"_{number}" if len(groups) > 1 else ""
+        for name, figure in _drawn(results, group):
+            folder.mkdir(parents=True, exist_ok=True)
+            file = folder / f"{name}{suffix}.png"
+            FigureCanvasAgg(figure)
+            # No dates or versions inside: the same results give the same bytes.
+            figure.savefig(file, dpi=_DPI, metadata={"Software": None})
+            files.append(file)
+    return files
+
+
+def _drawn(results: Results, group: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
+    own = group[group["selection"] == results.criterion]
+    pairs = pairs_of(own)
+    if not pairs:
+        return
+    yield "accuracy", heat_map(own, pairs, criterion_name(results.criterion))
+    lengths = results.curves.groupby("trial").size()
+    learning = own[(own["trial"].map(lengths).fillna(0) > 1) & (own["source"] != own["target"])]
+    if not learning.empty:
+        yield "learning_curves", learning_curves(results, learning)
+
+
+def _names(rows: pd.DataFrame) -> dict[tuple[str, str, str, str], str]:
+    """A label for each method of a figure: its name, with what tells it from a namesake."""
+    keys = list(rows[METHOD].drop_duplicates().itertuples(index=False, name=None))
+    methods = [key[0] for key in keys]
+    return {
+        key: key[0] if methods.count(key[0]) == 1 else f"{key[0]} ({', '.join(part for part in key[1:] if part)})"
+        for key in keys
+    }
+
+
+def heat_map(records: pd.DataFrame, pairs: Sequence[tuple[str, str]], chosen_by: str) -> Figure:
+    """Methods × pairs: target accuracy in percent, with the average of methods that ran on every pair.
+
+    Args:
+        records: the records of one group, by one way of choosing.
+        pairs: the columns.
+        chosen_by: the criterion, for the title.
+    """
+    names = _names(records)
+    cells = np.full((len(names), len(pairs)), np.nan)
+    for i, key in enumerate(names):
+        own = records[(records[METHOD] == list(key)).all(axis=1)]
+        found = {(r["source"], r["target"]): r["target_accuracy_mean"] for r in dicts(own)}
+        cells[i] = [found.get(pair, found.get((pair[1], pair[1]), np.nan)) for pair in pairs]
+    cells = np.column_stack([cells, cells.mean(axis=1)])
+    short = initials(name for pair in pairs for name in pair)
+    labels = [f"{short[s]}→{short[t]}" for s, t in pairs] + ["average"]
+    longest = max(len(label) for label in labels)
+    left = 0.4 + 0.085 * max(len(name) for name in names.values())
+    size = (left + 0.75 * len(labels) + 1.3, 1.1 + 0.34 * len(names) + (0.06 * longest if longest > 8 else 0))
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.add_subplot()
+    shade = Normalize(np.nanmin(cells), np.nanmax(cells))
+    image = axes.imshow(cells, cmap="viridis", aspect="auto", norm=shade)
+    axes.set_xticks(
+        range(len(labels)), labels, rotation=30 if longest > 8 else 0, ha="right" if longest > 8 else "center"
+    )
+    axes.set_yticks(range(len(names)), list(names.values()))
+    axes.axvline(len(pairs) - 0.5, color="white", linewidth=3)
+    ranked = (records.drop_duplicates(METHOD)["label_access"] == "none").tolist()
+    for i, (above, below) in enumerate(itertools.pairwise(ranked)):
+        if above != below:  # methods that see target labels are not to be compared with the rest
+            axes.axhline(i + 0.5, color="white", linewidth=3)
+    axes.tick_params(length=0)
+    for (i, j), value in np.ndenumerate(cells):
+        if np.isfinite(value):
+            dark = shade(value) < 0.6
+            axes.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=9, color="white" if dark else "black")
+    figure.colorbar(image, ax=axes, label="%")
+    axes.set_title(f"Target accuracy in percent, chosen by {chosen_by}", fontsize=11)
+    return figure
+
+
+def learning_curves(results: Results, records: pd.DataFrame) -> Figure:
+    """Source validation, target accuracy and the criterion over the epochs of each cell's chosen trial.
+
+    Args:
+        results: the experiment.
+        records: the cells to draw: methods are rows of panels, pairs are columns.
+    """
+    names = _names(records)
+    pairs = pairs_of(records)
+    figure = Figure(figsize=(1.0 + 1.9 * len(pairs), 0.9 + 1.35 * len(names)), layout="constrained")
+    grid = figure.subplots(len(names), len(pairs), squeeze=False, sharex="row", sharey="row")
+    curves = dict(list(results.curves.groupby("trial")))
+    for row, (key, name) in zip(grid, names.items(), strict=True):
+        own = records[(records[METHOD] == list(key)).all(axis=1)]
+        chosen = {(r["source"], r["target"]): curves[r["trial"]] for r in dicts(own)}
+        values = [curve[results.criterion] for curve in chosen.values()]
+        bounds = (min(v.min() for v in values), max(v.max() for v in values))
+        for axes, pair in zip(row, pairs, strict=True):
+            axes.tick_params(labelsize=7)
+            if pair in chosen:
+                _panel(axes, chosen[pair], results.criterion, bounds)
+            else:
+                axes.set_axis_off()
+        # Text, not the axis's own label: the first panel may be one that is not drawn.
+        row[0].text(-0.3, 0.5, name, transform=row[0].transAxes, rotation=90, ha="right", va="center", fontsize=8)
+    for axes, (source, target) in zip(grid[0], pairs, strict=True):
+        axes.set_title(f"{source} → {target}", fontsize=8)
+    figure.supylabel("%", fontsize=8)
+    figure.supxlabel("epoch", fontsize=8)
+    handles = [
+        Line2D([], [], color=_TARGET, label="target accuracy"),
+        Line2D([], [], color=_SOURCE, label="source validation"),
+        Line2D([], [], color=_CRITERION, linestyle=":", label=f"{criterion_name(results.criterion)} (own scale)"),
+    ]
+    handles = handles if results.criterion != "source_validation" else handles[:2]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=8, frameon=False)
+    return figure
+
+
+def _panel(axes: Axes, curve: pd.DataFrame, criterion: str, bounds: tuple[float, float]) -> None:
+    axes.plot(curve["epoch"], curve["source_validation"], color=_SOURCE, linewidth=1.2)
+    axes.plot(curve["epoch"], curve["target_accuracy"], color=_TARGET, linewidth=1.6)
+    axes.grid(alpha=0.25)
+    if criterion == "source_validation":
+        return
+    other = axes.twinx()
+    other.plot(curve["epoch"], curve[criterion], color=_CRITERION, linestyle=":", linewidth=1.2)
+    other.set_yticks([])
+    low, high = bounds
+    if np.isfinite(low) and np.isfinite(high) and high > low:
+        other.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))

@@ -1,0 +1,252 @@
+"""What an experiment's ledger says, as data: one record per cell and way of choosing, and what surrounds them.
+
+:func:`read` is the only reader of ledgers among the reports; tables, figures and files are made of its result.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from reports import paper, selection
+from reports.ledger import FINISHED, Ledger, canonical
+from reports.selection import CELL, ORACLE
+
+GROUP = ["dataset", "profile", "options", "holdout", "transductive"]
+"""Numbers share a table only where these agree. Backbone and training may differ, and are printed in each row."""
+
+METHOD = ["method", "backbone", "training", "few"]
+"""A row of a table."""
+
+SAME_INPUT = [*GROUP, "backbone", "training", "selection"]
+"""Where these agree, a method's gain over ``source_only`` is the method's own."""
+
+COLUMNS = [
+    "experiment",
+    "dataset",
+    "protocol",
+    "backbone",
+    "method",
+    "source",
+    "target",
+    "selection",
+    "target_accuracy_mean",
+    "target_accuracy_std",
+    "seeds",
+    "trials",
+    "params",
+    "paper",
+    "replication",
+    "profile",
+    "training",
+    "few",
+    "family",
+    "label_access",
+    "best_over_epochs",
+    "epoch",
+    "budget",
+    "epochs_spent",
+    "unfinished",
+    "gain_over_source_only",
+    "gap_closed_percent",
+    "paper_backbone",
+    "paper_reference",
+    "paper_note",
+    "replication_backbone",
+    "replication_reference",
+    "replication_note",
+    "trial",
+]
+"""The columns of the CSV. Accuracies are percentages."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """An experiment, read once.
+
+    Attributes:
+        name: the experiment's, which is its folder's.
+        experiment: what the driver recorded of the experiment file (may be empty).
+        environments: of each driver run, oldest first.
+        criterion: what chooses trials.
+        trials: the ledger's trials, with the protocol's parts as columns.
+        candidates: see :func:`reports.selection.candidates`, with the protocol's parts as columns.
+        records: one row per cell and way of choosing (the criterion, then ``oracle``), in plan order; columns as
+            in :data:`COLUMNS` and :data:`GROUP`.
+        curves: every epoch of the trials that the criterion chose: ``trial``, ``epoch``, ``target_accuracy`` and
+            one column a criterion.
+    """
+
+    name: str
+    experiment: dict[str, Any]
+    environments: list[dict[str, Any]]
+    criterion: str
+    trials: pd.DataFrame
+    candidates: pd.DataFrame
+    records: pd.DataFrame
+    curves: pd.DataFrame
+
+    @property
+    def citations(self) -> dict[str, str]:
+        """Method → where it comes from."""
+        return dict(self.experiment.get("citations", {}))
+
+    @cached_property
+    def states(self) -> dict[str, int]:
+        """Number of trials by state."""
+        return {str(state): int(n) for state, n in self.trials["state"].value_counts().items()}
+
+    def access(self, method: str) -> str:
+        """Which target labels a method sees."""
+        return _access(self.experiment, self.trials, method)
+
+    def groups(self) -> list[pd.DataFrame]:
+        """The records, one frame for each protocol that may share a table, in plan order."""
+        return [group for _, group in self.records.groupby(GROUP, sort=False, dropna=False)]
+
+
+def dicts(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows, each as a mapping from column to value."""
+    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+
+
+def read(path: Path, criterion: str | None = None, everything: bool = False) -> Results:
+    """Read a ledger.
+
+    Args:
+        path: the ledger's file; its folder's name is the experiment's.
+        criterion: what chooses trials; None: the experiment's own.
+        everything: trials of former plans, too.
+
+    Raises:
+        LedgerError: there is no ledger, or it cannot be read.
+        KeyError: there is no such criterion.
+    """
+    with Ledger(path) as ledger:
+        return read_open(ledger, criterion, everything)
+
+
+def read_open(ledger: Ledger, criterion: str | None = None, everything: bool = False) -> Results:
+    """:func:`read`, of a ledger that is open."""
+    experiment = ledger.meta("experiment") or {}
+    name = ledger.path.resolve().parent.name
+    criterion = criterion or experiment.get("criterion") or selection.DEFAULT
+    trials = _with_protocol(ledger.trials(everything))
+    candidates = _with_protocol(selection.candidates(ledger, everything))
+    records = _records(candidates, trials, criterion)
+    records["experiment"] = name
+    records["family"] = records["method"].map(experiment.get("family", {})).fillna("")
+    access = {m: _access(experiment, trials, m) for m in records["method"].unique()}
+    records["label_access"] = records["method"].map(access)
+    records = _with_gains(_with_published(records))
+    curves = _curves(ledger, records[records["selection"] == criterion]["trial"])
+    return Results(name, experiment, ledger.environments(), criterion, trials, candidates, records, curves)
+
+
+def _with_protocol(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add the parts of the protocol's JSON as columns."""
+    parsed = {text: json.loads(text) for text in rows["protocol"].unique()}
+    protocols = [parsed[text] for text in rows["protocol"]]
+    return rows.assign(
+        backbone=[p.get("backbone", "") for p in protocols],
+        training=[p.get("training", "") for p in protocols],
+        profile=[p.get("profile", "") for p in protocols],
+        options=[canonical(p.get("options") or {}) for p in protocols],
+        holdout=[p.get("holdout") for p in protocols],
+        transductive=[bool(p.get("transductive", False)) for p in protocols],
+        few=["" if p.get("few") is None else str(p["few"]) for p in protocols],
+    )
+
+
+def _access(experiment: dict[str, Any], trials: pd.DataFrame, method: str) -> str:
+    declared = experiment.get("label_access", {}).get(method)
+    if declared is not None:
+        return str(declared)
+    # A method that only a former experiment file named: one that runs from a target to itself saw its labels.
+    rows = trials[trials["method"] == method]
+    return "target_train" if (rows["source"] == rows["target"]).any() else "none"
+
+
+def _records(candidates: pd.DataFrame, trials: pd.DataFrame, criterion: str) -> pd.DataFrame:
+    by_criterion = selection.summarize(candidates, selection.choose(candidates, criterion))
+    by_oracle = selection.summarize(candidates, selection.choose(candidates, ORACLE))
+    by_criterion["best_over_epochs"] = by_criterion["best_accuracy_mean"]
+    by_oracle = by_oracle.join(
+        selection.eligible(candidates).groupby(CELL)["best_accuracy"].max().rename("top"), on=CELL
+    )
+    by_oracle["best_over_epochs"] = by_oracle.pop("top")
+    # Both are in plan order of the chosen trials; tables want that of the cells.
+    order = {cell: i for i, cell in enumerate(trials[CELL].drop_duplicates().itertuples(index=False, name=None))}
+    records = pd.concat([by_criterion, by_oracle], ignore_index=True)
+    records["order"] = [order[cell] for cell in records[CELL].itertuples(index=False, name=None)]
+    waiting = trials[(trials["role"] == "search") & trials["state"].isin(["pending", "running"])]
+    records = records.join(waiting.groupby(CELL).size().rename("unfinished"), on=CELL)
+    records["unfinished"] = records["unfinished"].fillna(0).astype(int)
+    records["epochs_spent"] = records["epochs_spent_cell"]
+    records["trial"] = records["id"]
+    return records.sort_values("order", kind="stable", ignore_index=True)
+
+
+def _curves(ledger: Ledger, trials: pd.Series) -> pd.DataFrame:
+    epochs = ledger.history(trials)
+    recorded = pd.DataFrame([json.loads(text) for text in epochs["criteria"]], index=epochs.index, dtype=float)
+    return epochs[["trial", "epoch"]].join(epochs["target_accuracy"].astype(float)).join(recorded)
+
+
+def _with_published(records: pd.DataFrame) -> pd.DataFrame:
+    found = [paper.lookup(r["dataset"], r["method"], r["source"], r["target"], r["backbone"]) for r in dicts(records)]
+    columns: dict[str, list[Any]] = {}
+    for kind in ("paper", "replication"):
+        values = [getattr(published, kind) for published in found]
+        columns[kind] = [math.nan if v is None else v.value for v in values]
+        for part in ("backbone", "reference", "note"):
+            columns[f"{kind}_{part}"] = ["" if v is None else getattr(v, part) for v in values]
+    return records.assign(**columns)
+
+
+def _with_gains(records: pd.DataFrame) -> pd.DataFrame:
+    """Add the gain over source_only, in points, and the share of the gap to target_only that it closes."""
+    accuracy = "target_accuracy_mean"
+    lower = records[records["method"] == "source_only"]
+    upper = records[(records["method"] == "target_only") & (records["source"] == records["target"])]
+    lower = lower.drop_duplicates([*SAME_INPUT, "source", "target"]).set_index([*SAME_INPUT, "source", "target"])
+    upper = upper.drop_duplicates([*SAME_INPUT, "target"]).set_index([*SAME_INPUT, "target"])
+    records = records.join(lower[accuracy].rename("lower"), on=[*SAME_INPUT, "source", "target"])
+    records = records.join(upper[accuracy].rename("upper"), on=[*SAME_INPUT, "target"])
+    own = records["method"].isin(["source_only", "target_only"])
+    gain = (records[accuracy] - records["lower"]).mask(own)
+    gap = (records["upper"] - records["lower"]).where(lambda g: g > 0)
+    return records.drop(columns=["lower", "upper"]).assign(
+        gain_over_source_only=gain, gap_closed_percent=100 * gain / gap
+    )
+
+
+def rounded(records: pd.DataFrame) -> pd.DataFrame:
+    """The records as files show them: the documented columns, accuracies to four decimals."""
+    floats = dict.fromkeys(records.select_dtypes("float").columns, 4)
+    return records.reindex(columns=COLUMNS).round(floats)
+
+
+def trials_csv(ledger: Ledger, everything: bool = False) -> bytes:
+    """Every trial that ran, as gzipped CSV, the same bytes for the same ledger: the record of a claimed run.
+
+    Columns: the cell, params, seed, role, state, epochs reported and planned, every criterion and the target
+    accuracy (percent, the oracle's view) at the last reported epoch, the best over epochs, and seconds.
+    """
+    planned = ledger.trials(everything)
+    reported = selection.candidates(ledger, everything)
+    known = [str(name) for name in reported if name not in planned and name not in ("epoch", "epochs_spent")]
+    rows = planned.merge(reported[["id", "epochs_spent", *known]], on="id", how="left")
+    rows = rows[rows["epochs_spent"].notna() | rows["state"].isin(["failed", "oom", *FINISHED])]
+    rows = rows.assign(epochs=rows["epochs_spent"].fillna(0).astype(int))
+    criteria = [name for name in known if name not in ("target_accuracy", "best_accuracy", "seconds")]
+    columns = [*CELL, "params", "seed", "role", "state", "epochs", "budget", *sorted(criteria)]
+    text = rows[[*columns, "target_accuracy", "best_accuracy", "seconds"]].to_csv(index=False, float_format="%.6g")
+    return gzip.compress(text.encode(), mtime=0)

@@ -1,0 +1,559 @@
+"""Tables of an experiment: methods × pairs, beside the published numbers, and what they cost.
+
+A :class:`Table` holds finished text with light markdown (``**best**``); :mod:`reports.document` renders it.
+Methods that see target labels stand in tables of their own and are never ranked among the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+
+from reports import selection
+from reports.results import METHOD, Results, dicts
+from reports.selection import CELL, ORACLE
+
+MISSING = "–"
+OTHER_BACKBONE = "†"
+UNFINISHED = "‡"
+_SHOWN_FAILURES = 20
+_ERROR_LENGTH = 160
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under headers.
+
+    Attributes:
+        caption: one line, said above the table.
+        headers: of the columns.
+        rows: as many texts each.
+        align: ``l`` or ``r`` for each column.
+        notes: lines said below it.
+    """
+
+    caption: str
+    headers: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    align: str
+    notes: Sequence[str] = ()
+
+
+@dataclass
+class References:
+    """Numbers the sources of published values, in the order in which they are first used."""
+
+    texts: dict[str, int] = field(default_factory=dict)
+
+    def number(self, reference: str, backbone: str, note: str) -> int:
+        """The number of a source; sources that differ in backbone or note have their own."""
+        text = f"{reference}; {backbone}" + (f"; {note}" if note else "")
+        return self.texts.setdefault(text, len(self.texts) + 1)
+
+
+def percent(value: float, std: float = math.nan, digits: int = 1) -> str:
+    """``81.3``, ``81.3 ± 0.4`` or, where there is no number, a dash."""
+    if pd.isna(value):
+        return MISSING
+    return f"{value:.{digits}f}" + ("" if pd.isna(std) else f" ± {std:.{digits}f}")
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """``+1.2``, ``−1.2``, or a dash where there is no number."""
+    return MISSING if pd.isna(value) else f"{value:+.{digits}f}".replace("-", "−")
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.0f} %".replace("-", "−")
+
+
+def criterion_name(name: str) -> str:
+    """A criterion as prose has it."""
+    return name.replace("_", " ")
+
+
+def initials(domains: Iterable[str]) -> dict[str, str]:
+    """Domain → its initial, as the papers write A→W; the full names where two domains share an initial."""
+    names = list(dict.fromkeys(domains))
+    short = {name: name[0].upper() for name in names}
+    return short if len(set(short.values())) == len(names) else {name: name for name in names}
+
+
+def pairs_of(group: pd.DataFrame) -> list[tuple[str, str]]:
+    """Pairs of a group in plan order. A target that only an upper bound was run on makes no pair."""
+    cells = group[["source", "target"]].drop_duplicates().itertuples(index=False, name=None)
+    return [(source, target) for source, target in cells if source != target]
+
+
+def _columns(pairs: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    """The headers of a table of pairs, and the legend of its initials."""
+    short = initials(name for pair in pairs for name in pair)
+    legend = [", ".join(f"{letter} = {name}" for name, letter in short.items()) + "."]
+    headers = ["method", "backbone", *(f"{short[s]}→{short[t]}" for s, t in pairs), "average"]
+    return headers, legend if any(name != letter for name, letter in short.items()) else []
+
+
+def _backbone(backbone: str, training: str) -> str:
+    return backbone if training == "raw" else f"{backbone}, {training}"
+
+
+def _label(method: str, few: str) -> str:
+    return f"{method} ({few} per class)" if few else method
+
+
+def _rows_of(records: pd.DataFrame) -> list[tuple[tuple[str, str, str, str], pd.DataFrame]]:
+    return [(key, rows) for key, rows in records.groupby(METHOD, sort=False)]  # type: ignore[misc]
+
+
+def _by_pair(rows: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> list[Mapping[str, Any] | None]:
+    """A method's record for each pair; what ran once for a target stands for every pair of that target."""
+    found = {(r["source"], r["target"]): r for r in dicts(rows)}
+    return [found.get(pair) or found.get((pair[1], pair[1])) for pair in pairs]
+
+
+def _average(values: Sequence[float], digits: int = 1) -> str:
+    known = [v for v in values if not pd.isna(v)]
+    if not known:
+        return MISSING
+    mean = f"{sum(known) / len(known):.{digits}f}"
+    return mean if len(known) == len(values) else f"{mean} ({len(known)} of {len(values)})"
+
+
+def matrix(group: pd.DataFrame, chosen_by: str, ranked: bool = True) -> Table | None:
+    """Methods × pairs: target accuracy in percent, with an average.
+
+    Args:
+        group: the records that may share a table: one of :meth:`Results.groups`.
+        chosen_by: the criterion, or ``oracle``.
+        ranked: methods without access to target labels, the best of each column in bold; else the others.
+    """
+    pairs = pairs_of(group)
+    records = group[(group["selection"] == chosen_by) & ((group["label_access"] == "none") == ranked)]
+    if records.empty or not pairs:
+        return None
+    headers, legend = _columns(pairs)
+    if not ranked:
+        headers.insert(2, "target labels")
+    best = _best(records, pairs) if ranked else {}
+    rows, starred = [], False
+    for (method, backbone, training, few), own in _rows_of(records):
+        cells = _by_pair(own, pairs)
+        texts = []
+        for i, cell in enumerate(cells):
+            if cell is None:
+                texts.append(MISSING)
+                continue
+            text = percent(cell["target_accuracy_mean"], cell["target_accuracy_std"])
+            text = f"**{text}**" if round(cell["target_accuracy_mean"], 1) == best.get(i) else text
+            starred |= bool(cell["unfinished"])
+            texts.append(text + (UNFINISHED if cell["unfinished"] else ""))
+        means = [math.nan if cell is None else cell["target_accuracy_mean"] for cell in cells]
+        average = _average(means)
+        average = f"**{average}**" if average == best.get("average") else average
+        row = [_label(method, few), _backbone(backbone, training), *texts, average]
+        if not ranked:
+            row.insert(2, _ACCESS.get(own["label_access"].iloc[0], own["label_access"].iloc[0]))
+        rows.append(row)
+    notes = list(legend)
+    if starred:
+        notes.append(f"{UNFINISHED} the search of this cell is not finished.")
+    how = "the oracle (best target accuracy; for reporting only)" if chosen_by == ORACLE else criterion_name(chosen_by)
+    what = "" if ranked else "methods that see target labels (bounds, not competitors), "
+    caption = f"Target accuracy in percent, {what}chosen by {how}"
+    return Table(caption, headers, rows, "ll" + ("" if ranked else "l") + "r" * (len(pairs) + 1), notes)
+
+
+_ACCESS = {"target_train": "all but those scored (upper bound)", "few": "a few"}
+
+
+def _best(records: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> dict[int | str, Any]:
+    """The best accuracy of each column, as it is printed, where at least two methods compete."""
+    methods = [[_mean(cell) for cell in _by_pair(own, pairs)] for _, own in _rows_of(records)]
+    best: dict[int | str, Any] = {}
+    for i in range(len(pairs)):
+        known = [row[i] for row in methods if not pd.isna(row[i])]
+        if len(known) > 1:
+            best[i] = round(max(known), 1)
+    complete = [sum(row) / len(row) for row in methods if not any(pd.isna(v) for v in row)]
+    if len(complete) > 1:
+        best["average"] = percent(max(complete))
+    return best
+
+
+def _mean(cell: Mapping[str, Any] | None) -> float:
+    return math.nan if cell is None else float(cell["target_accuracy_mean"])
+
+
+def gains(results: Results, group: pd.DataFrame) -> Table | None:
+    """Gain over ``source_only`` on the same backbone, and the share of the gap to ``target_only`` that it closes."""
+    pairs = pairs_of(group)
+    records = group[(group["selection"] == results.criterion) & group["gain_over_source_only"].notna()]
+    records = records[records["label_access"] == "none"]
+    if records.empty:
+        return None
+    headers, legend = _columns(pairs)
+    rows = []
+    for (method, backbone, training, few), own in _rows_of(records):
+        cells = _by_pair(own, pairs)
+        texts = [MISSING if cell is None else _gain(cell) for cell in cells]
+        known = [cell for cell in cells if cell is not None]
+        gain = sum(cell["gain_over_source_only"] for cell in known) / len(known)
+        closed = [cell["gap_closed_percent"] for cell in known if not pd.isna(cell["gap_closed_percent"])]
+        average = {
+            "gain_over_source_only": gain,
+            "gap_closed_percent": sum(closed) / len(closed) if closed else math.nan,
+        }
+        part = "" if len(known) == len(pairs) else f" ({len(known)} of {len(pairs)})"
+        rows.append([_label(method, few), _backbone(backbone, training), *texts, _gain(average) + part])
+    with_gap = records["gap_closed_percent"].notna().any()
+    caption = "Gain over source_only in points" + (
+        ", and the share of the gap between source_only and target_only that it closes" if with_gap else ""
+    )
+    title = f"{caption}, chosen by {criterion_name(results.criterion)}"
+    return Table(title, headers, rows, "ll" + "r" * (len(pairs) + 1), legend)
+
+
+def _gain(cell: Mapping[str, Any]) -> str:
+    gap = cell["gap_closed_percent"]
+    share = "" if pd.isna(gap) else f" ({_share(gap / 100)})"
+    return signed(cell["gain_over_source_only"]) + share
+
+
+def comparison(results: Results, group: pd.DataFrame, key: tuple[str, str, str, str], references: References) -> Table:
+    """One method beside the published numbers, pair by pair.
+
+    Args:
+        results: the experiment.
+        group: one of its groups of records.
+        key: method, backbone, training and few-label setting: one row of the matrix.
+        references: gives each source of a published number its number.
+    """
+    method, backbone, training, few = key
+    own = group[(group[METHOD] == list(key)).all(axis=1)]
+    by_criterion = dicts(own[own["selection"] == results.criterion])
+    by_oracle = {(r["source"], r["target"]): r for r in dicts(own[own["selection"] == ORACLE])}
+    varying, fixed = _varying(results, key)
+    paper = _Published("paper", by_criterion, backbone, references)
+    replication = _Published("replication", by_criterion, backbone, references)
+    rows = []
+    for record in by_criterion:
+        oracle = by_oracle[record["source"], record["target"]]
+        mine, best = record["target_accuracy_mean"], oracle["target_accuracy_mean"]
+        pair = record["target"] if record["source"] == record["target"] else f"{record['source']} → {record['target']}"
+        rows.append(
+            [
+                pair + (UNFINISHED if record["unfinished"] else ""),
+                paper.cell(record),
+                replication.cell(record),
+                percent(mine, record["target_accuracy_std"], 2),
+                _seeds(record["seeds"]),
+                signed(mine - record["paper"], 2),
+                percent(best, oracle["target_accuracy_std"], 2),
+                signed(best - record["paper"], 2),
+                percent(oracle["best_over_epochs"], digits=2),
+                _params(record["params"], varying),
+                _params(oracle["params"], varying),
+            ]
+        )
+    if len(by_criterion) > 1:
+        rows.append(_average_row(by_criterion, [by_oracle[r["source"], r["target"]] for r in by_criterion]))
+    name = criterion_name(results.criterion)
+    headers = [
+        "pair",
+        f"paper{paper.heading}",
+        f"earlier replication{replication.heading}",
+        f"ours, by {name}",
+        "seeds",
+        "− paper",
+        "ours, by oracle",
+        "− paper",
+        "best over epochs (oracle)",
+        f"params by {name}",
+        "params by oracle",
+    ]
+    notes = []
+    if paper.other or replication.other:
+        others = ", ".join(dict.fromkeys([*paper.other, *replication.other]))
+        notes.append(
+            f"{OTHER_BACKBONE} measured with {others}, not with {_backbone(backbone, training)}: "
+            "the difference is not the method's alone."
+        )
+    if fixed:
+        notes.append(f"The same in every trial: {fixed}.")
+    table = Table(f"{_label(method, few)} ({_backbone(backbone, training)})", headers, rows, "lrrrlrrrrll", notes)
+    return _without_empty_columns(table)
+
+
+class _Published:
+    """A column of published values: one reference in the heading where all share it, else one in each cell."""
+
+    def __init__(self, kind: str, records: Sequence[Mapping[str, Any]], backbone: str, references: References) -> None:
+        self.kind, self.backbone = kind, backbone
+        self.numbers = {
+            i: references.number(r[f"{kind}_reference"], r[f"{kind}_backbone"], r[f"{kind}_note"])
+            for i, r in enumerate(records)
+            if not pd.isna(r[kind])
+        }
+        self.of = {(r["source"], r["target"]): self.numbers.get(i) for i, r in enumerate(records)}
+        shared = set(self.numbers.values())
+        self.heading = f" [{next(iter(shared))}]" if len(shared) == 1 else ""
+        known = [r[f"{kind}_backbone"] for r in records if not pd.isna(r[kind])]
+        self.other = [name for name in known if name != backbone]
+
+    def cell(self, record: Mapping[str, Any]) -> str:
+        if pd.isna(record[self.kind]):
+            return MISSING
+        mark = OTHER_BACKBONE if record[f"{self.kind}_backbone"] != self.backbone else ""
+        number = "" if self.heading else f" [{self.of[record['source'], record['target']]}]"
+        return f"{percent(record[self.kind], digits=2)}{mark}{number}"
+
+
+def _average_row(by_criterion: Sequence[Mapping[str, Any]], by_oracle: Sequence[Mapping[str, Any]]) -> list[str]:
+    def mean(records: Sequence[Mapping[str, Any]], column: str, minus: str | None = None) -> float:
+        values = [r[column] - (r[minus] if minus else 0.0) for r in records]
+        return sum(values) / len(values)
+
+    return [
+        "average",
+        percent(mean(by_criterion, "paper"), digits=2),
+        percent(mean(by_criterion, "replication"), digits=2),
+        percent(mean(by_criterion, "target_accuracy_mean"), digits=2),
+        "",
+        signed(mean(by_criterion, "target_accuracy_mean", "paper"), 2),
+        percent(mean(by_oracle, "target_accuracy_mean"), digits=2),
+        signed(mean(by_oracle, "target_accuracy_mean", "paper"), 2),
+        percent(mean(by_oracle, "best_over_epochs"), digits=2),
+        "",
+        "",
+    ]
+
+
+def _without_empty_columns(table: Table) -> Table:
+    """The table without the columns that hold nothing in any row (no paper has the method, say)."""
+    keep = [i for i in range(len(table.headers)) if any(row[i] not in ("", MISSING) for row in table.rows)]
+    return Table(
+        table.caption,
+        [table.headers[i] for i in keep],
+        [[row[i] for i in keep] for row in table.rows],
+        "".join(table.align[i] for i in keep),
+        table.notes,
+    )
+
+
+def _seeds(number: int) -> str:
+    return "single run" if number == 1 else str(number)
+
+
+def _varying(results: Results, key: tuple[str, str, str, str]) -> tuple[list[str], str]:
+    """The params that the search varied, and a text of those that it did not."""
+    trials = results.trials
+    own = trials[(trials[METHOD] == list(key)).all(axis=1) & (trials["role"] == "search")]
+    settings = [json.loads(text) for text in own["params"].unique()]
+    names = sorted({name for setting in settings for name in setting})
+    varying = [name for name in names if len({_value(setting.get(name)) for setting in settings}) > 1]
+    fixed = [name for name in names if name not in varying]
+    return varying, ", ".join(f"{name} {_value(settings[0].get(name))}" for name in fixed)
+
+
+def _params(text: str, names: Sequence[str]) -> str:
+    params = json.loads(text)
+    return ", ".join(f"{name} {_value(params[name])}" for name in names if name in params)
+
+
+def _value(value: Any) -> str:
+    """A param's value as prose has it."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def regrets(results: Results) -> Table | None:
+    """What choosing by each criterion costs against the oracle, over the cells where there was a choice."""
+    methods = [m for m in results.candidates["method"].unique() if results.access(m) == "none"]
+    candidates = results.candidates[results.candidates["method"].isin(methods)]
+    pool = selection.eligible(candidates)
+    sizes = pool.groupby(CELL)["id"].transform("size")
+    pool = pool[sizes > 1]
+    if pool.empty:
+        return None
+    rows = []
+    for name in selection.CRITERIA:
+        regret = selection.regret(pool, name)
+        worst = max(dicts(regret.dropna(subset="regret")), key=lambda cell: cell["regret"], default=None)
+        mark = " (used here)" if name == results.criterion else ""
+        where = "" if worst is None else f" ({worst['method']}, {worst['source']} → {worst['target']})"
+        rows.append(
+            [
+                criterion_name(name) + mark,
+                percent(regret["chosen"].mean(), digits=2),
+                percent(regret["regret"].mean(), digits=2),
+                percent(regret["regret"].max(), digits=2) + where,
+            ]
+        )
+    cells = pool.groupby(CELL)["target_accuracy"].agg(["mean", "max"])
+    at_random = cells["max"] - cells["mean"]
+    rows.append(
+        ["a random trial", percent(cells["mean"].mean(), digits=2), percent(at_random.mean(), digits=2), MISSING]
+    )
+    rows.append(["oracle", percent(cells["max"].mean(), digits=2), percent(0.0, digits=2), MISSING])
+    return Table(
+        f"What choosing without target labels costs, over {len(cells)} cells with a choice (points of target accuracy)",
+        ["chosen by", "mean accuracy", "mean regret to the oracle", "worst cell"],
+        rows,
+        "lrrl",
+    )
+
+
+def effort(results: Results) -> Table:
+    """Trials and epochs of the search by method: what ran, what early stopping saved, and how long it took."""
+    spent = results.candidates.set_index("id")[["epochs_spent", "seconds"]]
+    trials = results.trials.join(spent, on="id")
+    rows = []
+    for method, own in trials.groupby("method", sort=False):
+        search = own[own["role"] == "search"]
+        states = search["state"].value_counts()
+        ended = search[search["state"].isin(["done", "stopped"])]
+        full, used = int(ended["budget"].sum()), int(ended["epochs_spent"].fillna(0).sum())
+        failed = int(states.get("failed", 0)) + int(states.get("oom", 0))
+        rows.append(
+            [
+                str(method),
+                str(len(search)),
+                str(states.get("done", 0)),
+                str(states.get("stopped", 0)),
+                str(failed),
+                str(states.get("pending", 0) + states.get("running", 0)),
+                str(full),
+                str(used),
+                _share((full - used) / full) if full else MISSING,
+                str(len(own) - len(search)),
+                f"{own['seconds'].sum() / 60:.1f}",
+            ]
+        )
+    total = ["all", *(str(sum(int(row[i]) for row in rows)) for i in range(1, 8))]
+    full, used = int(total[6]), int(total[7])
+    total.append(_share((full - used) / full) if full else MISSING)
+    total += [str(sum(int(row[9]) for row in rows)), f"{trials['seconds'].sum() / 60:.1f}"]
+    headers = [
+        "method",
+        "search trials",
+        "done",
+        "stopped early",
+        "failed",
+        "to do",
+        "epochs of the full grid",
+        "epochs spent",
+        "saved",
+        "confirmation trials",
+        "minutes of trial time",
+    ]
+    return Table(
+        "Trials and epochs",
+        headers,
+        [*rows, total] if len(rows) > 1 else rows,
+        "l" + "r" * 10,
+        ["Epochs are those of search trials that ended (done or stopped); time is that of all epochs kept."],
+    )
+
+
+def failures(results: Results) -> Table | None:
+    """Trials that failed, with the last line of the error."""
+    failed = results.trials[results.trials["state"].isin(["failed", "oom"])]
+    if failed.empty:
+        return None
+    rows = []
+    for trial in dicts(failed.head(_SHOWN_FAILURES)):
+        lines = [line.strip() for line in str(trial["error"] or "").splitlines() if line.strip()]
+        error = lines[-1] if lines else "no error recorded"
+        error = error if len(error) <= _ERROR_LENGTH else error[: _ERROR_LENGTH - 1] + "…"
+        pair = f"{trial['source']} → {trial['target']}"
+        params = _params(trial["params"], sorted(json.loads(trial["params"])))
+        rows.append([trial["method"], pair, params, str(trial["seed"]), str(trial["attempts"]), error])
+    more = len(failed) - len(rows)
+    notes = ["The next `run` tries them again."] + ([f"{more} more are in the ledger."] if more else [])
+    return Table(
+        f"{len(failed)} of {len(results.trials)} trials failed",
+        ["method", "pair", "params", "seed", "attempts", "last line of the error"],
+        rows,
+        "lllrrl",
+        notes,
+    )
+
+
+def provenance(results: Results) -> Table:
+    """What ran, where, when and from which commit."""
+    experiment, trials = results.experiment, results.trials
+    facts: dict[str, str] = {"experiment": results.name}
+    if experiment.get("description"):
+        facts["about"] = str(experiment["description"]).strip()
+    source = f" ({experiment['dataset_source']})" if experiment.get("dataset_source") else ""
+    facts["dataset"] = ", ".join(trials["dataset"].unique()) + source
+    facts["protocol"] = "; ".join(protocol_text(p) for p in _protocols(trials))
+    facts["profile"] = ", ".join(trials["profile"].unique())
+    seeds = {role: sorted(int(s) for s in own["seed"].unique()) for role, own in trials.groupby("role")}
+    facts["seeds"] = f"search {_listed(seeds.get('search', []))}" + (
+        f"; the chosen params again with {_listed(seeds['confirm'])}" if "confirm" in seeds else ""
+    )
+    stopping = experiment.get("early_stopping", {})
+    if stopping.get("scheduler") == "asha":
+        facts["early stopping"] = (
+            f"ASHA in each cell, grace {_share(stopping['grace'])} of the epochs, one in {stopping['reduction']:g} "
+            "survives a rung"
+        )
+    if results.environments:
+        last = results.environments[-1]
+        facts["hardware"] = _hardware(last.get("hardware", {}))
+        first_day, last_day = (_day(e["started_at"]) for e in (results.environments[0], last))
+        facts["date"] = first_day if first_day == last_day else f"{first_day} to {last_day}"
+        facts["commit"] = ", ".join(dict.fromkeys(str(e["commit"]) for e in results.environments if e.get("commit")))
+        facts["command"] = "; ".join(
+            dict.fromkeys(f"`{e['command']}`" for e in results.environments if e.get("command"))
+        )
+        facts["versions"] = ", ".join(f"{k} {v}" for k, v in last.get("versions", {}).items())
+    return Table("What ran", ["", ""], [[name, text] for name, text in facts.items() if text], "ll")
+
+
+def protocol_text(protocol: Mapping[str, Any]) -> str:
+    """A protocol in words."""
+    parts = [_backbone(protocol["backbone"], protocol["training"])]
+    parts += [f"{name} {_value(value)}" for name, value in json.loads(protocol["options"]).items()]
+    holdout = protocol["holdout"]
+    parts.append(f"{_share(holdout)} of the source held out" if holdout else "nothing of the source held out")
+    parts.append(
+        "adapts to the unlabelled samples it is scored on" if protocol["transductive"] else "separate test set"
+    )
+    if protocol["few"]:
+        parts.append(f"{protocol['few']} labelled target samples per class")
+    return ", ".join(parts)
+
+
+def _protocols(trials: pd.DataFrame) -> list[dict[str, Any]]:
+    columns = ["backbone", "training", "options", "holdout", "transductive", "few"]
+    return dicts(trials[columns].drop_duplicates())
+
+
+def _hardware(hardware: Mapping[str, Any]) -> str:
+    parts = []
+    if hardware.get("cores"):
+        parts.append(f"{hardware['cores']} CPU cores ({hardware.get('machine', '')})".replace(" ()", ""))
+    if hardware.get("memory_gib"):
+        parts.append(f"{hardware['memory_gib']:.0f} GiB of memory")
+    gpus = hardware.get("gpus") or []
+    parts += [f"{gpus.count(name)} × {name}" for name in dict.fromkeys(gpus)] or (["no GPU"] if parts else [])
+    return ", ".join(parts)
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds)) or MISSING
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
