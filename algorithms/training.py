@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from algorithms.base import Algorithm, Params, Prediction, StateDict, Task, TrainingError
 from algorithms.networks.augmentation import CROP, centre_crop, random_crop_flip
-from algorithms.networks.network import Output, build_network
+from algorithms.networks.network import Network, Output, build_network
 from algorithms.schedules import LambdaSchedule, LearningRateSchedule, lambda_factor, learning_rate_factor
 from datasets.base import Samples
 
@@ -45,6 +45,7 @@ class DeepParams(Params):
     lr_alpha: float = Field(10.0, ge=0, le=1000, description="α of the ganin schedule (Ganin 2016: 10)")
     lr_beta: float = Field(0.75, ge=0, le=10, description="β of the ganin schedule (Ganin 2016: 0.75)")
     bottleneck: int = Field(256, ge=0, le=4096, description="units of the adaptation layer (Long 2018: 256); 0: none")
+    batch_norm: bool = Field(True, description="in the bottleneck, before its ReLU (Ioffe 2015)")
     dropout: float = Field(0.5, ge=0, lt=1, description="in the bottleneck (Srivastava 2014: 0.5)")
     backbone_lr: float = Field(0.1, ge=0, le=10, description="× lr for a pretrained backbone (Long 2015: 1/10)")
     freeze_batch_norm: bool = Field(
@@ -102,19 +103,14 @@ class DeepMethod(Algorithm):
 
         self._random_state: dict[str, Tensor] = {}
         with self._own_randomness(first=True):
-            self.network = build_network(
-                task.backbone,
-                task.source.inputs.shape[1:],
-                task.num_classes,
-                bottleneck=self.params.bottleneck,
-                dropout=self.params.dropout,
-                pretrained=task.pretrained,
-            )
+            self.network = self.build_network()
             self.nets = nn.ModuleDict({"network": self.network, **self.auxiliary()})
         self.nets.to(device)
         if self._images:
             self.nets.to(memory_format=torch.channels_last)
-        self.optimizers = {name: self._optimizer(groups) for name, groups in self.parameter_groups().items()}
+        self.optimizers = {
+            name: self.optimizer(name, _parameters(groups)) for name, groups in self.parameter_groups().items()
+        }
 
     # --- what a method overrides ---
 
@@ -127,6 +123,18 @@ class DeepMethod(Algorithm):
             progress: p ∈ [0, 1) over the full budget.
         """
         raise NotImplementedError
+
+    def build_network(self) -> Network:
+        """The network; a method that changes its layers does it here."""
+        return build_network(
+            self.task.backbone,
+            self.task.source.inputs.shape[1:],
+            self.task.num_classes,
+            bottleneck=self.params.bottleneck,
+            batch_norm=self.params.batch_norm,
+            dropout=self.params.dropout,
+            pretrained=self.task.pretrained,
+        )
 
     def auxiliary(self) -> dict[str, nn.Module]:
         """Networks beside ``network`` (a discriminator, say), by name; called once, when ``network`` exists."""
@@ -154,6 +162,16 @@ class DeepMethod(Algorithm):
     def learning_rates(self) -> dict[str, float]:
         """Multiples of the learning rate for auxiliary networks, by name; 1 where none is given."""
         return {}
+
+    def optimizer(self, name: str, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """The optimizer of that name in :meth:`parameter_groups`; by default the one that params ask for."""
+        p = self.params
+        if p.optimizer == "adam":
+            return torch.optim.Adam(groups, lr=p.lr, betas=(p.momentum, 0.999), weight_decay=p.weight_decay, fused=True)
+        return torch.optim.SGD(groups, lr=p.lr, momentum=p.momentum, weight_decay=p.weight_decay, fused=True)
+
+    def after_epoch(self) -> None:
+        """What follows an epoch's last step, before the epoch counts as done."""
 
     def step(self, source: Batch, target: Tensor, progress: float) -> dict[str, Tensor]:
         """One update; returns the losses to report. Override it for an update of several gradient steps."""
@@ -220,6 +238,7 @@ class DeepMethod(Algorithm):
                 target = self._train_inputs(self._target_inputs, target_rows[index][: self._target_batch])
                 for name, value in self.step(source, target, progress).items():
                     totals[name] = totals.get(name, 0) + value.detach()
+            self.after_epoch()
         self.epoch += 1
         means = {name: float(total) / self.steps_per_epoch for name, total in totals.items()}
         for name, mean in means.items():
@@ -307,19 +326,6 @@ class DeepMethod(Algorithm):
                 if isinstance(module, nn.modules.batchnorm._BatchNorm):
                     module.eval()
 
-    def _optimizer(self, groups: Iterable[tuple[nn.Module, float]]) -> torch.optim.Optimizer:
-        settings = [
-            {"params": parameters, "multiplier": multiplier}
-            for module, multiplier in groups
-            if (parameters := [p for p in module.parameters() if p.requires_grad])
-        ]
-        p = self.params
-        if p.optimizer == "adam":
-            return torch.optim.Adam(
-                settings, lr=p.lr, betas=(p.momentum, 0.999), weight_decay=p.weight_decay, fused=True
-            )
-        return torch.optim.SGD(settings, lr=p.lr, momentum=p.momentum, weight_decay=p.weight_decay, fused=True)
-
     def _set_learning_rate(self, progress: float) -> None:
         p = self.params
         lr = p.lr * learning_rate_factor(p.lr_schedule, progress, p.lr_alpha, p.lr_beta)
@@ -363,6 +369,15 @@ class AdaptationMethod(DeepMethod):
         """λ at ``progress``: the trade-off times its schedule."""
         p = self.params
         return p.trade_off * lambda_factor(p.lambda_schedule, progress, p.lambda_gamma)
+
+
+def _parameters(groups: Iterable[tuple[nn.Module, float]]) -> list[dict[str, Any]]:
+    """Parameter groups as optimizers take them; modules without parameters make none."""
+    return [
+        {"params": parameters, "multiplier": multiplier}
+        for module, multiplier in groups
+        if (parameters := [p for p in module.parameters() if p.requires_grad])
+    ]
 
 
 def _on_device(array: NDArray[Any], device: str) -> Tensor:

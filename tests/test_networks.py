@@ -58,8 +58,8 @@ def test_digit_networks_take_grey_and_colour_images_of_28_and_32_pixels(name, ch
 
 def test_the_digit_network_has_1024_inputs_to_its_first_dense_layer():
     network = build_network("digit_network", (1, 28, 28), 10)
-    assert network.bottleneck[0].in_features == 1024
-    assert network.bottleneck[0].out_features == 256
+    assert network.bottleneck["linear"].in_features == 1024
+    assert network.bottleneck["linear"].out_features == 256
 
 
 @pytest.mark.parametrize(("name", "dim"), [("resnet18", 512), ("resnet50", 2048), ("alexnet", 4096)])

@@ -235,4 +235,4 @@ def test_a_bottleneck_of_zero_leaves_the_features_as_they_are():
     trial = build("source_only", task(), bottleneck=0)
     inputs = blobs(0.0).inputs
     np.testing.assert_array_equal(trial.predict(inputs).features, inputs)
-    assert isinstance(trial.network.bottleneck, nn.Dropout)
+    assert isinstance(trial.network.bottleneck["linear"], nn.Identity)

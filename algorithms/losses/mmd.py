@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 Estimate = Literal["biased", "unbiased", "linear"]
-# Powers of two around the mean distance, as in the DAN paper's family of kernels, cut to those that matter.
-FIVE_BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
@@ -25,19 +22,26 @@ def mean_distance(distances: Tensor) -> Tensor:
     return distances.detach().sum() / max(n * (n - 1), 1)
 
 
-def gaussian_kernels(distances: Tensor, bandwidth: Tensor, multipliers: Sequence[float] = FIVE_BANDWIDTHS) -> Tensor:
-    """k(x, y) = (1/U) Σ_u exp(−‖x − y‖² / (m_u γ)), for squared distances of any shape.
+def gaussian_kernels(distances: Tensor, bandwidth: Tensor, kernels: int = 5) -> Tensor:
+    """k(x, y) = (1/U) Σ_u exp(−‖x − y‖² / γ_u), for squared distances of any shape.
+
+    The γ_u are γ times powers of two, centred on γ: for five kernels ¼, ½, 1, 2 and 4.
 
     Args:
         distances: squared distances.
         bandwidth: γ, a scalar tensor that carries no gradient.
-        multipliers: m_u.
+        kernels: U; an odd number.
 
     Source:
-        Long 2015, eq. 4, with equal weights β_u.
+        Long 2015, eq. 4 and section 4.2, with equal weights β_u.
     """
-    scale = bandwidth.clamp_min(torch.finfo(distances.dtype).tiny)
-    return torch.stack([torch.exp(distances / (-m * scale)) for m in multipliers]).mean(dim=0)
+    widest = bandwidth.clamp_min(torch.finfo(distances.dtype).tiny) * 2.0 ** (kernels // 2)
+    kernel = torch.exp(-distances / widest)
+    total = kernel
+    for _ in range(kernels - 1):
+        kernel = kernel.square()  # half the bandwidth: cheaper than another exponential
+        total = total + kernel
+    return total / kernels
 
 
 def mmd_of_kernel(kernel: Tensor, n: int, estimate: Estimate = "biased") -> Tensor:
@@ -66,7 +70,7 @@ def mmd_of_kernel(kernel: Tensor, n: int, estimate: Estimate = "biased") -> Tens
 def mmd(
     source: Tensor,
     target: Tensor,
-    multipliers: Sequence[float] = FIVE_BANDWIDTHS,
+    kernels: int = 5,
     estimate: Estimate = "biased",
 ) -> Tensor:
     """Squared multi-kernel MMD of two samples; the bandwidth is the mean squared distance of all pairs.
@@ -74,7 +78,7 @@ def mmd(
     Args:
         source: (n, d).
         target: (m, d).
-        multipliers: of the bandwidth, one kernel each; a single 1.0 gives the plain MMD.
+        kernels: U of :func:`gaussian_kernels`; 1 gives the plain MMD.
         estimate: see :func:`mmd_of_kernel`.
 
     Returns:
@@ -82,4 +86,4 @@ def mmd(
     """
     both = torch.cat([source, target])
     distances = squared_distances(both, both)
-    return mmd_of_kernel(gaussian_kernels(distances, mean_distance(distances), multipliers), len(source), estimate)
+    return mmd_of_kernel(gaussian_kernels(distances, mean_distance(distances), kernels), len(source), estimate)

@@ -27,36 +27,39 @@ class Output(NamedTuple):
 
     Attributes:
         backbone: (n, d₀) what leaves the backbone.
+        hidden: (n, d) the bottleneck's linear map of it, before batch norm and ReLU.
         features: (n, d) what leaves the bottleneck.
         logits: (n, K) class scores.
     """
 
     backbone: Tensor
+    hidden: Tensor
     features: Tensor
     logits: Tensor
 
 
 class Network(nn.Module):
-    """Backbone → bottleneck → linear classifier.
+    """Backbone → bottleneck (a linear map, then batch norm, ReLU, dropout) → linear classifier.
 
     Attributes:
         dim: d, the number of features.
         num_classes: K.
     """
 
-    def __init__(self, backbone: nn.Module, bottleneck: nn.Module, dim: int, num_classes: int) -> None:
+    def __init__(self, backbone: nn.Module, linear: nn.Module, activation: nn.Module, dim: int, classes: int) -> None:
         super().__init__()
         self.backbone = backbone
-        self.bottleneck = bottleneck
-        self.classifier = nn.Linear(dim, num_classes)
+        self.bottleneck = nn.ModuleDict({"linear": linear, "activation": activation})
+        self.classifier = nn.Linear(dim, classes)
         self.dim = dim
-        self.num_classes = num_classes
+        self.num_classes = classes
 
     def forward(self, inputs: Tensor) -> Output:
         """(n, d₀) float vectors or (n, c, h, w) uint8 images → :class:`Output`."""
         deep = self.backbone(inputs)
-        features = self.bottleneck(deep)
-        return Output(deep, features, self.classifier(features))
+        hidden = self.bottleneck["linear"](deep)
+        features = self.bottleneck["activation"](hidden)
+        return Output(deep, hidden, features, self.classifier(features))
 
 
 def _backbone(name: str, input_shape: tuple[int, ...], pretrained: StateDict | None) -> tuple[nn.Module, int]:
@@ -77,6 +80,7 @@ def build_network(
     input_shape: tuple[int, ...],
     num_classes: int,
     bottleneck: int = 256,
+    batch_norm: bool = True,
     dropout: float = 0.5,
     pretrained: StateDict | None = None,
 ) -> Network:
@@ -87,6 +91,7 @@ def build_network(
         input_shape: (d₀,) or (c, h, w), of one sample.
         num_classes: K.
         bottleneck: d, units of the bottleneck; 0 for none, which leaves the backbone's features as they are.
+        batch_norm: whether the bottleneck has it; the published digit network's has none in any case.
         dropout: probability in the bottleneck.
         pretrained: the backbone's weights.
 
@@ -95,10 +100,7 @@ def build_network(
     """
     backbone, dim = _backbone(name, input_shape, pretrained)
     if not bottleneck:
-        return Network(backbone, nn.Dropout(dropout), dim, num_classes)
-    plain = name in _PLAIN_BOTTLENECK and len(input_shape) > 1
-    layers: list[nn.Module] = [nn.Linear(dim, bottleneck)]
-    if not plain:
-        layers.append(nn.BatchNorm1d(bottleneck))
-    layers += [nn.ReLU(), nn.Dropout(dropout)]
-    return Network(backbone, nn.Sequential(*layers), bottleneck, num_classes)
+        return Network(backbone, nn.Identity(), nn.Dropout(dropout), dim, num_classes)
+    normalised = batch_norm and not (name in _PLAIN_BOTTLENECK and len(input_shape) > 1)
+    activation = nn.Sequential(*([nn.BatchNorm1d(bottleneck)] if normalised else []), nn.ReLU(), nn.Dropout(dropout))
+    return Network(backbone, nn.Linear(dim, bottleneck), activation, bottleneck, num_classes)
