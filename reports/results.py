@@ -142,7 +142,8 @@ def read_open(ledger: Ledger, criterion: str | None = None, everything: bool = F
     candidates = _with_protocol(selection.candidates(ledger, everything))
     records = _records(candidates, trials, criterion)
     records["experiment"] = name
-    records["family"] = records["method"].map(experiment.get("family", {})).fillna("")
+    family = experiment.get("family", {})
+    records["family"] = [family.get(method, "") for method in records["method"]]
     access = {m: _access(experiment, trials, m) for m in records["method"].unique()}
     records["label_access"] = records["method"].map(access)
     records = _with_gains(_with_published(records))
