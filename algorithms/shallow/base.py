@@ -74,13 +74,16 @@ class ShallowMethod(Algorithm):
 
     def predict(self, inputs: NDArray[Any]) -> Prediction:
         """Logits and features of inputs: (n, m) vectors or (n, channels, height, width) uint8 images."""
-        features = self.represent(as_vectors(inputs), self.is_source(inputs))
-        return Prediction(self.classify(features).astype(np.float32), features.astype(np.float32))
-
-    def is_source(self, inputs: NDArray[Any]) -> bool:
-        """Whether ``inputs`` is the task's own array of source (training or validation) samples."""
+        if inputs is self.task.target_inputs:
+            vectors = self.target_vectors
+        elif inputs is self.task.source.inputs:
+            vectors = self.source_vectors
+        else:
+            vectors = as_vectors(inputs)
         held_out = self.task.source_validation
-        return inputs is self.task.source.inputs or (held_out is not None and inputs is held_out.inputs)
+        from_source = vectors is self.source_vectors or (held_out is not None and inputs is held_out.inputs)
+        features = self.represent(vectors, from_source)
+        return Prediction(self.classify(features).astype(np.float32), features.astype(np.float32))
 
     def state_dict(self) -> StateDict:
         """The learned arrays as tensors, the learned numbers as they are."""
@@ -198,11 +201,12 @@ def nearest_neighbor_logits(queries: Matrix, references: Matrix, labels: NDArray
     present, starts = np.unique(labels[order], return_index=True)
     sorted_references = np.asarray(references[order], dtype=np.float64)
     squares = np.einsum("ij,ij->i", sorted_references, sorted_references)
+    factor = -2 * sorted_references.T
     nearest = np.empty((len(queries), len(present)))
     step = max(1, _BLOCK // max(1, len(references)))
     for start in range(0, len(queries), step):
         block = np.asarray(queries[start : start + step], dtype=np.float64)
-        distances = block @ (-2 * sorted_references.T)
+        distances = block @ factor
         distances += squares
         distances += np.einsum("ij,ij->i", block, block)[:, None]
         nearest[start : start + step] = np.minimum.reduceat(distances, starts, axis=1)

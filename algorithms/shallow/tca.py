@@ -12,15 +12,15 @@ neither M nor H (both n×n) is ever formed: see :class:`TransferComponents`.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+from scipy.spatial.distance import squareform
 
-from algorithms.base import Params, Prediction, StateDict, Task, TrainingError
+from algorithms.base import Params, StateDict, Task, TrainingError
 from algorithms.shallow.base import (
     Matrix,
     ShallowMethod,
@@ -78,7 +78,7 @@ class Kernel:
                     f"the rbf kernel of {len(samples)} samples does not fit into memory (at most {_LARGEST_KERNEL}): "
                     "choose kernel: primal or linear"
                 )
-            distances = np.sqrt(self._squared_distances(self.samples)[np.triu_indices(len(samples), 1)])
+            distances = np.sqrt(squareform(self._squared_distances(self.samples), checks=False))
             self.sigma = float(np.median(distances) if bandwidth == "median" else distances.mean()) or 1.0
 
     def _squared_distances(self, vectors: Matrix) -> Matrix:
@@ -137,13 +137,13 @@ class TransferComponents:
         Returns:
             A (p, min(k, r)), columns of unit length, the smallest eigenvalue first.
         """
-        norm = np.sqrt(np.linalg.norm(contrasts.T @ contrasts))
-        means = self.basis.T @ (self.rows.T @ contrasts) / norm  # G
-        inner = np.linalg.inv(mu * np.eye(means.shape[1]) + means.T @ means)
-        means = means @ np.linalg.cholesky(inner)  # μ(μI + GGᵀ)⁻¹ = I − means·meansᵀ
-        leading = _leading_eigenvectors(self.values, self._roots[:, None] * means, n_components)
+        scaled = contrasts / np.sqrt(np.linalg.norm(contrasts.T @ contrasts))
+        axes, lengths, _ = np.linalg.svd(self.basis.T @ (self.rows.T @ scaled), full_matrices=False)  # of G
+        # μ(μI + GGᵀ)⁻¹ = I − SSᵀ
+        shrunk = axes * (lengths / np.sqrt(mu + lengths**2))
+        leading = _leading_eigenvectors(self.values, self._roots[:, None] * shrunk, n_components)
         components = self._roots[:, None] * leading
-        components -= means @ (means.T @ components)
+        components -= shrunk @ (shrunk.T @ components)
         components /= np.linalg.norm(components, axis=0)
         return self.basis @ components
 
@@ -192,7 +192,7 @@ class TCA(ShallowMethod):
         super().__init__(task, params, device, seed)
         samples = unit_rows(np.vstack([self.source_vectors, self.target_vectors]).astype(np.float64))
         self._kernel = Kernel(params.kernel, params.bandwidth, samples)
-        self._transductive: Prediction | None = None
+        self._embedded: Matrix | None = None
 
     @cached_property
     def problem(self) -> TransferComponents:
@@ -207,28 +207,29 @@ class TCA(ShallowMethod):
         """Solve for the components; returns the squared distances of the means that remain, summed (``mmd``)."""
         contrasts = self.contrasts()
         self.components = self.problem.solve(contrasts, self.params.mu, self.params.n_components)
-        self._transductive = None
-        embedded = unit_rows(self.problem.rows @ self.components)
-        return {"mmd": float(((contrasts.T @ embedded) ** 2).sum())}
+        self._embedded = None
+        return {"mmd": float(((contrasts.T @ self.embedded()) ** 2).sum())}
+
+    def embedded(self) -> Matrix:
+        """Projections (n, k) of all samples, source before target."""
+        if self._embedded is None:
+            self._embedded = unit_rows(self.problem.rows @ self.components)
+        return self._embedded
 
     def represent(self, vectors: Matrix, from_source: bool) -> Matrix:
         """Projections on the components, of unit length."""
+        if vectors is self.source_vectors:
+            return self.embedded()[: len(vectors)]
+        if vectors is self.target_vectors:
+            return self.embedded()[-len(vectors) :]
         return unit_rows(self._kernel(unit_rows(vectors.astype(np.float64))) @ self.components)
 
     def classify(self, features: Matrix) -> Matrix:
         """Minus the distance to each class's nearest projected source sample."""
-        references = unit_rows(self.problem.rows[: len(self.source_vectors)] @ self.components)
+        references = self.represent(self.source_vectors, True)
         return nearest_neighbor_logits(features, references, self.task.source.labels, self.task.num_classes)
-
-    def predict(self, inputs: NDArray[Any]) -> Prediction:
-        """Logits and features; those of ``task.target_inputs`` are computed once per fit."""
-        if inputs is not self.task.target_inputs:
-            return super().predict(inputs)
-        if self._transductive is None:
-            self._transductive = super().predict(inputs)
-        return self._transductive
 
     def load_state_dict(self, state: StateDict) -> None:
         """Continue from what :meth:`state_dict` returned."""
         super().load_state_dict(state)
-        self._transductive = None
+        self._embedded = None
