@@ -22,6 +22,7 @@ from reports.selection import CELL, ORACLE
 MISSING = "–"
 OTHER_BACKBONE = "†"
 UNFINISHED = "‡"
+_AVERAGE = "average"
 _SHOWN_FAILURES = 20
 _ERROR_LENGTH = 160
 
@@ -65,8 +66,11 @@ def percent(value: float, std: float = math.nan, digits: int = 1) -> str:
 
 
 def signed(value: float, digits: int = 1) -> str:
-    """``+1.2``, ``−1.2``, or a dash where there is no number."""
-    return MISSING if pd.isna(value) else f"{value:+.{digits}f}".replace("-", "−")
+    """``+1.2``, ``−1.2``, ``0.0`` (of what rounds to it) or, where there is no number, a dash."""
+    if pd.isna(value):
+        return MISSING
+    text = f"{value:+.{digits}f}".replace("-", "−")
+    return text if any(digit in text for digit in "123456789") else text[1:]
 
 
 def _share(value: float) -> str:
@@ -239,8 +243,9 @@ def comparison(results: Results, group: pd.DataFrame, key: tuple[str, str, str, 
     by_criterion = dicts(own[own["selection"] == results.criterion])
     by_oracle = {(r["source"], r["target"]): r for r in dicts(own[own["selection"] == ORACLE])}
     varying, fixed = _varying(results, key)
-    paper = _Published("paper", by_criterion, backbone, references)
-    replication = _Published("replication", by_criterion, backbone, references)
+    several_epochs = (own["budget"] > 1).any()
+    paper = _Published("paper", by_criterion, backbone, training, references)
+    replication = _Published("replication", by_criterion, backbone, training, references)
     rows = []
     for record in by_criterion:
         oracle = by_oracle[record["source"], record["target"]]
@@ -256,7 +261,7 @@ def comparison(results: Results, group: pd.DataFrame, key: tuple[str, str, str, 
                 signed(mine - record["paper"], 2),
                 percent(best, oracle["target_accuracy_std"], 2),
                 signed(best - record["paper"], 2),
-                percent(oracle["best_over_epochs"], digits=2),
+                percent(oracle["best_over_epochs"] if several_epochs else math.nan, digits=2),
                 _params(record["params"], varying),
                 _params(oracle["params"], varying),
             ]
@@ -281,7 +286,7 @@ def comparison(results: Results, group: pd.DataFrame, key: tuple[str, str, str, 
     if paper.other or replication.other:
         others = ", ".join(dict.fromkeys([*paper.other, *replication.other]))
         notes.append(
-            f"{OTHER_BACKBONE} measured with {others}, not with {_backbone(backbone, training)}: "
+            f"{OTHER_BACKBONE} measured with {others}, which is trained; ours is {_backbone(backbone, training)}: "
             "the difference is not the method's alone."
         )
     if fixed:
@@ -293,8 +298,10 @@ def comparison(results: Results, group: pd.DataFrame, key: tuple[str, str, str, 
 class _Published:
     """A column of published values: one reference in the heading where all share it, else one in each cell."""
 
-    def __init__(self, kind: str, records: Sequence[Mapping[str, Any]], backbone: str, references: References) -> None:
-        self.kind, self.backbone = kind, backbone
+    def __init__(
+        self, kind: str, records: Sequence[Mapping[str, Any]], backbone: str, training: str, references: References
+    ) -> None:
+        self.kind, self.backbone, self.training = kind, backbone, training
         self.numbers = {
             i: references.number(r[f"{kind}_reference"], r[f"{kind}_backbone"], r[f"{kind}_note"])
             for i, r in enumerate(records)
@@ -303,13 +310,16 @@ class _Published:
         self.of = {(r["source"], r["target"]): self.numbers.get(i) for i, r in enumerate(records)}
         shared = set(self.numbers.values())
         self.heading = f" [{next(iter(shared))}]" if len(shared) == 1 else ""
-        known = [r[f"{kind}_backbone"] for r in records if not pd.isna(r[kind])]
-        self.other = [name for name in known if name != backbone]
+        self.other = [r[f"{kind}_backbone"] for r in records if not pd.isna(r[kind]) and self._differs(r)]
+
+    def _differs(self, record: Mapping[str, Any]) -> bool:
+        # What is published of networks is of trained ones: our frozen features differ even with the same backbone.
+        return bool(record[f"{self.kind}_backbone"] != self.backbone) or self.training == "frozen"
 
     def cell(self, record: Mapping[str, Any]) -> str:
         if pd.isna(record[self.kind]):
             return MISSING
-        mark = OTHER_BACKBONE if record[f"{self.kind}_backbone"] != self.backbone else ""
+        mark = OTHER_BACKBONE if self._differs(record) else ""
         number = "" if self.heading else f" [{self.of[record['source'], record['target']]}]"
         return f"{percent(record[self.kind], digits=2)}{mark}{number}"
 
@@ -320,7 +330,7 @@ def _average_row(by_criterion: Sequence[Mapping[str, Any]], by_oracle: Sequence[
         return sum(values) / len(values)
 
     return [
-        "average",
+        _AVERAGE,
         percent(mean(by_criterion, "paper"), digits=2),
         percent(mean(by_criterion, "replication"), digits=2),
         percent(mean(by_criterion, "target_accuracy_mean"), digits=2),
@@ -335,8 +345,9 @@ def _average_row(by_criterion: Sequence[Mapping[str, Any]], by_oracle: Sequence[
 
 
 def _without_empty_columns(table: Table) -> Table:
-    """The table without the columns that hold nothing in any row (no paper has the method, say)."""
-    keep = [i for i in range(len(table.headers)) if any(row[i] not in ("", MISSING) for row in table.rows)]
+    """The table without the columns that hold nothing in any pair's row (no paper has the method, say)."""
+    pairs = [row for row in table.rows if row[0] != _AVERAGE]
+    keep = [i for i in range(len(table.headers)) if any(row[i] not in ("", MISSING) for row in pairs)]
     return Table(
         table.caption,
         [table.headers[i] for i in keep],

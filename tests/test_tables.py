@@ -228,14 +228,25 @@ def test_another_backbone_than_the_papers_is_marked_and_named(small: Path) -> No
     assert column(table, "seeds")[0] == "single run"
 
 
+@pytest.mark.parametrize(("training", "marked"), [("finetune", False), ("frozen", True)])
+def test_a_frozen_backbone_is_not_the_papers_fine_tuned_one(tmp_path: Path, training: str, marked: bool) -> None:
+    protocol = {**PROTOCOL, "backbone": "resnet50", "training": training}
+    runs = [Run("dann", "amazon", "webcam", {}, [(80.0, 1.0, 1.0)], protocol=protocol)]
+    table, _ = comparison(results.read(experiment(tmp_path, runs)), "dann")
+    assert column(table, "paper [1]") == ["82.00†" if marked else "82.00"]
+    assert any(note.startswith("†") for note in table.notes) == marked
+
+
 def test_the_papers_own_protocol_bears_no_mark_and_its_figure_no_difference(tmp_path: Path) -> None:
     surf = {**PROTOCOL, "backbone": "surf_bow800", "training": "raw", "holdout": 0.0}
-    run = Run(
-        "nearest_neighbor", "caltech", "amazon", {}, [(23.7, 1.0, 1.0)], dataset="office_caltech10", protocol=surf
-    )
+    hits = 100 * 227 / 958  # 227 of Amazon's 958 samples: 23.695 %
+    run = Run("nearest_neighbor", "caltech", "amazon", {}, [(hits, 1.0, 1.0)], budget=1, protocol=surf)
+    run.dataset = "office_caltech10"
     table, _ = comparison(results.read(experiment(tmp_path, [run], name="surf")), "nearest_neighbor")
     assert column(table, "paper [1]") == ["23.70"]
-    assert column(table, "− paper") == ["+0.00"]
+    assert column(table, "ours, by oracle") == ["23.70"]
+    assert column(table, "− paper") == ["0.00"]
+    assert "best over epochs (oracle)" not in table.headers  # it has one
     assert not any("†" in note for note in table.notes)
 
 
