@@ -1,4 +1,4 @@
-"""The shallow methods on the SURF features of Office-Caltech10, against published and independently measured figures."""
+"""The shallow methods on the SURF features of Office-Caltech10, against published and measured figures."""
 
 from itertools import product
 
@@ -7,7 +7,6 @@ import pytest
 
 from algorithms import registry
 from algorithms.base import Algorithm, Task
-
 from datasets.base import Samples
 from datasets.office_caltech10 import OfficeCaltech10
 

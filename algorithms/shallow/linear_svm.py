@@ -14,7 +14,7 @@ class LinearSVMParams(Params):
     C: float = Field(
         1.0, ge=1e-6, le=1e6, description="weight of the hinge losses against the margin; LIBLINEAR's default, Fan 2008"
     )
-    unit_length: bool = Field(True, description="scale samples to length one, as Razavian et al. 2014, section 2")
+    unit_length: bool = Field(True, description="scale samples to length one, as Razavian et al. 2014 do")
 
 
 class LinearSVM(LinearMethod):
