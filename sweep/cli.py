@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,12 +13,13 @@ import platformdirs
 import torch
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
 import algorithms.registry
 import datasets.registry
 from algorithms.networks.backbones import BackboneError
+from datasets import base
 from datasets import fetch as fetching
 from datasets.base import DataError, Dataset
 from reports import document, selection
@@ -261,17 +261,16 @@ def data_fetch(name: Annotated[str, typer.Argument(help="A data set.")], data_ro
     """Bring a data set to the data root: mirrors, resumed downloads, checksums."""
     if data_root is None:
         raise SweepError("name a data root with --data-root or SWEEP_DATA_ROOT")
-    data_root.mkdir(parents=True, exist_ok=True)
     (dataset,) = _datasets(name, data_root)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=err) as bar:
-        fetching.fetch(dataset, data_root, _advance(bar))
-    for check in dataset.verify():
+        checks = fetching.fetch(dataset, _advance(bar))
+    for check in checks:
         out.print(f"{check.path}: {check.state} {check.detail}", markup=False)
 
 
-def _advance(bar: Progress) -> Callable[[str, int, int | None], None]:
-    tasks = {}
+def _advance(bar: Progress) -> base.Progress:
+    tasks: dict[str, TaskID] = {}
 
     def advance(what: str, done: int, total: int | None) -> None:
         if what not in tasks:

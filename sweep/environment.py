@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from importlib import metadata
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 
 PACKAGES = ("ray", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
+_FOLDERS = ("--data-root", "--results", "--address")
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -30,10 +32,10 @@ def memory_gib() -> float | None:
 
 
 def record() -> dict[str, Any]:
-    """Commit, versions, hardware, and the command as it was typed (its program name alone, no path)."""
+    """Commit, versions, hardware, and the command as it was typed."""
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
-        "command": " ".join(["python -m sweep", *sys.argv[1:]]),
+        "command": command(sys.argv[1:]),
         "commit": _commit(),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
         "hardware": {
@@ -43,6 +45,20 @@ def record() -> dict[str, Any]:
             "gpus": gpus,
         },
     }
+
+
+def command(arguments: Sequence[str]) -> str:
+    """A command line as another machine would type it: without the folders of this one."""
+    kept = []
+    rest = iter(arguments)
+    for argument in rest:
+        name, equals, _ = argument.partition("=")
+        if name in _FOLDERS:
+            if not equals:
+                next(rest, None)
+            continue
+        kept.append(Path(argument).name if argument.endswith((".yaml", ".yml")) else argument)
+    return shlex.join(["python", "-m", "sweep", *kept])
 
 
 def _commit() -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +11,18 @@ import torch
 from numpy.typing import NDArray
 
 from algorithms.networks.backbones import BACKBONES, build_backbone, extract_features, load_pretrained
-from datasets.base import Dataset, Domain, Samples
+from datasets.base import Dataset, Domain, Progress, Samples
 from datasets.cache import cached_array
 from sweep import SweepError
 
 RAW = "raw"
-Announce = Callable[[str, int, int], None]
-"""Called with (what, done, total) as slow work goes on."""
 
 
 def load(
     dataset: Dataset,
     wanted: Iterable[tuple[str, str]],
     cache: Path,
-    announce: Announce,
+    progress: Progress,
     weights: Path | None = None,
 ) -> dict[tuple[str, str], Domain]:
     """The domains that a plan needs, each in each representation it is needed in.
@@ -33,7 +31,7 @@ def load(
         dataset: where they come from.
         wanted: (domain, representation): :data:`RAW`, or the name of a backbone for its frozen features.
         cache: folder for features, keyed by the images' and the weights' content.
-        announce: told of progress.
+        progress: told of slow work as it goes on.
         weights: a file of pretrained weights instead of the published ones.
 
     Raises:
@@ -50,7 +48,7 @@ def load(
             found[name, form] = loaded[name]
             continue
         if form not in frozen:
-            frozen[form] = _Frozen(form, cache, announce, weights)
+            frozen[form] = _Frozen(form, cache, progress, weights)
         found[name, form] = frozen[form](loaded[name], f"{dataset.name}/{name}")
     return found
 
@@ -58,10 +56,10 @@ def load(
 class _Frozen:
     """Turns a domain's images into features of one backbone."""
 
-    def __init__(self, backbone: str, cache: Path, announce: Announce, weights: Path | None) -> None:
+    def __init__(self, backbone: str, cache: Path, progress: Progress, weights: Path | None) -> None:
         if backbone not in BACKBONES:
             raise SweepError(f"frozen features need a pretrained backbone ({', '.join(BACKBONES)}), not {backbone!r}")
-        self._name, self._cache, self._announce = backbone, cache, announce
+        self._name, self._cache, self._progress = backbone, cache, progress
         state = load_pretrained(backbone, weights)
         digest = hashlib.sha256()
         for key in sorted(state):
@@ -86,7 +84,7 @@ class _Frozen:
         def advance(count: int) -> None:
             nonlocal done
             done += count
-            self._announce(f"{self._name} features of {label}", done, len(images))
+            self._progress(f"{self._name} features of {label}", done, len(images))
 
         def build() -> NDArray[np.float32]:
             return extract_features(self._network, images, device=self._device, progress=advance)

@@ -19,7 +19,7 @@ from ray import tune
 import algorithms.registry
 import datasets.registry
 from algorithms.base import Algorithm, Params
-from datasets.base import Dataset
+from datasets.base import Dataset, Progress
 from reports import selection
 from reports.ledger import TrialRow, canonical
 from sweep import SweepError
@@ -70,10 +70,13 @@ class Filter:
         return (source, target) in self.pairs or (source == target and target in {t for _, t in self.pairs})
 
 
-def dataset_of(experiment: Experiment, root: Path | None, cache: Path | None = None) -> Dataset:
+def dataset_of(
+    experiment: Experiment, root: Path | None, cache: Path | None = None, progress: Progress | None = None
+) -> Dataset:
     """The experiment's dataset over a data root."""
     cls = datasets.registry.get(experiment.dataset)
-    return cls(root if cls.needs_root else None, cls.options_type.model_validate(experiment.dataset_options))
+    options = cls.options_type.model_validate(experiment.dataset_options)
+    return cls(root if cls.needs_root else None, options, cache, progress)
 
 
 def search(experiment: Experiment) -> list[TrialRow]:

@@ -191,6 +191,21 @@ class View:
         return Group(*parts)
 
 
+class Announcer:
+    """Says how work before the trials (features, decoding) goes on: a line at each tenth."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._said: dict[str, int] = {}
+
+    def __call__(self, what: str, done: int, total: int | None) -> None:
+        """``done`` of ``total`` units of ``what`` are there."""
+        tenth = 10 * done // total if total else 0
+        if self._said.get(what) != tenth:
+            self._said[what] = tenth
+            self._console.print(f"{what}: {done}/{total or '?'}", markup=False, highlight=False)
+
+
 def best_of(found: pd.DataFrame, criterion: str) -> dict[str, tuple[float, float]]:
     """Trial id → (guarded score, target accuracy), from ``selection.candidates``: what a board starts with."""
     names = [name for name in (*selection.CRITERIA, "predicted_classes") if name in found]

@@ -29,7 +29,7 @@ from reports import selection
 from reports.ledger import FINISHED, Ledger, TrialRow
 from sweep import SweepError, environment, features, plan, resources
 from sweep.experiment import Experiment, profiles
-from sweep.progress import Board, View, best_of
+from sweep.progress import Announcer, Board, View, best_of
 from sweep.recorder import Recorder
 from sweep.scheduler import CellASHA, Rungs
 from sweep.trainable import Shared, TransferTrial, TrialSpec, representation
@@ -106,7 +106,7 @@ class Run:
     def __init__(self, experiment: Experiment, settings: Settings, console: Console) -> None:
         self.experiment, self.settings, self.console = experiment, settings, console
         self.folder = (settings.results / experiment.name).absolute()
-        self.dataset: Dataset = plan.dataset_of(experiment, settings.data_root, settings.cache)
+        self.dataset: Dataset = plan.dataset_of(experiment, settings.data_root, settings.cache, Announcer(console))
         self.search = plan.search(experiment)
         self.cluster = Cluster(settings)
         self._failed: set[str] = set()
@@ -256,10 +256,9 @@ class Run:
         ]
         missing = [key for key in dict.fromkeys(wanted) if key not in self._arrays]
         weights = self.experiment.protocol.weights
-        with self._announcing() as announce:
-            loaded = features.load(
-                self.dataset, missing, self.settings.cache, announce, Path(weights) if weights else None
-            )
+        loaded = features.load(
+            self.dataset, missing, self.settings.cache, Announcer(self.console), Path(weights) if weights else None
+        )
         for key, domain in loaded.items():
             test = domain.test
             parts = (
@@ -279,19 +278,6 @@ class Run:
                 state = load_pretrained(protocol["backbone"], Path(weights) if weights else None)
                 self._pretrained[protocol["backbone"]] = ray.put(state)
         return self._pretrained
-
-    @contextmanager
-    def _announcing(self) -> Iterator[features.Announce]:
-        """Progress of work before the trials: a line at the start and at every tenth."""
-        said: dict[str, int] = {}
-
-        def announce(what: str, done: int, total: int) -> None:
-            tenth = 10 * done // max(1, total)
-            if said.get(what) != tenth:
-                said[what] = tenth
-                self.console.print(f"{what}: {done}/{total}", markup=False, highlight=False)
-
-        yield announce
 
     def _tuner(
         self, specs: Mapping[str, TrialSpec], shared: Shared, scheduler: CellASHA, recorder: Recorder, slots: int

@@ -1,0 +1,96 @@
+"""Plans: grids, identity, order."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reports.ledger import TrialRow
+from sweep import SweepError, experiment, plan
+
+BASE = {
+    "nearest_neighbor": "{}",
+    "tca": "{n_components: [5, 10], mu: [0.1, 1, 10]}",
+    "jda": "{n_components: 5, iterations: [2, 4]}",
+}
+
+
+def _load(folder: Path, extra: str = "", methods: dict[str, str] = BASE, name: str = "mine") -> experiment.Experiment:
+    lines = "".join(f"  {method}: {entry}\n" for method, entry in methods.items())
+    file = folder / f"{name}.yaml"
+    file.write_text(f"dataset: offline_digits\npairs: [rendered-photo, uci-photo]\n{extra}\nmethods:\n{lines}")
+    return experiment.load(str(file))
+
+
+def _ids(rows: list[TrialRow]) -> set[str]:
+    return {row.id for row in rows}
+
+
+def test_grid_is_the_product_and_unnamed_params_keep_their_defaults(tmp_path: Path) -> None:
+    rows = plan.search(_load(tmp_path))
+    tca = [json.loads(r.params) for r in rows if r.method == "tca" and r.source == "uci"]
+    assert {(p["n_components"], p["mu"]) for p in tca} == {(n, m) for n in (5, 10) for m in (0.1, 1, 10)}
+    assert {p["kernel"] for p in tca} == {"primal"}
+    assert len(rows) == 2 * (1 + 6 + 2)
+
+
+def test_budget_is_one_for_one_shot_methods_and_iterations_for_jda(tmp_path: Path) -> None:
+    budgets = {(r.method, r.budget) for r in plan.search(_load(tmp_path, "epochs: 30"))}
+    assert budgets == {("nearest_neighbor", 1), ("tca", 1), ("jda", 2), ("jda", 4)}
+
+
+def test_trials_are_interleaved_across_cells(tmp_path: Path) -> None:
+    rows = plan.search(_load(tmp_path))
+    cells = {row.cell for row in rows}
+    assert {row.cell for row in rows[: len(cells)]} == cells
+
+
+def test_identity_is_what_decides_the_result_and_nothing_else(tmp_path: Path) -> None:
+    one = _ids(plan.search(_load(tmp_path)))
+    unimportant = "resources: {cpu: 2}\nearly_stopping: {scheduler: none}\ndescription: other\ncheckpoint_seconds: 1"
+    assert _ids(plan.search(_load(tmp_path, unimportant, name="other"))) == one
+    # A one-shot method's result does not depend on the experiment's epochs; nothing here is deep.
+    assert _ids(plan.search(_load(tmp_path, "epochs: 7"))) == one
+    for change in ("seed: 1", "dataset_options: {size: 32}", "protocol: {holdout: 0.2}"):
+        assert not _ids(plan.search(_load(tmp_path, change))) & one, change
+    explicit = BASE | {"tca": "{n_components: [5, 10], mu: [0.1, 1, 10], kernel: primal}"}
+    assert _ids(plan.search(_load(tmp_path, methods=explicit))) == one
+
+
+def test_a_changed_grid_shares_the_trials_that_stay(tmp_path: Path) -> None:
+    before = _ids(plan.search(_load(tmp_path)))
+    after = _ids(plan.search(_load(tmp_path, methods=BASE | {"tca": "{n_components: [10, 20], mu: [0.1, 1, 10]}"})))
+    assert len(before & after) == len(before) - 2 * 3
+    assert len(after - before) == 2 * 3
+
+
+def test_draws_are_seeded_inside_their_range_and_independent_of_other_methods(tmp_path: Path) -> None:
+    drawn = {"tca": "{mu: {loguniform: [0.01, 100]}, n_components: {randint: [5, 50]}, samples: 12}"}
+
+    def params(methods: dict[str, str], seed: int = 0) -> list[tuple[float, int]]:
+        rows = plan.search(_load(tmp_path, f"seed: {seed}", methods))
+        found = [json.loads(r.params) for r in rows if r.method == "tca" and r.source == "uci"]
+        return [(p["mu"], p["n_components"]) for p in found]
+
+    alone = params(drawn)
+    assert len(alone) == 12
+    assert all(0.01 <= mu <= 100 and 5 <= n < 50 for mu, n in alone)
+    assert params({"nearest_neighbor": "{}"} | drawn) == alone
+    assert params(drawn, seed=1) != alone
+
+
+def test_filter_refuses_what_the_experiment_does_not_have(tmp_path: Path) -> None:
+    loaded = _load(tmp_path)
+    keep = plan.Filter.parse(["method=tca,jda", "pair=uci-photo"], loaded)
+    assert keep.keeps("tca", "uci", "photo")
+    assert not keep.keeps("nearest_neighbor", "uci", "photo")
+    assert not keep.keeps("tca", "rendered", "photo")
+    for text in ("method=coral", "pair=photo-uci", "speed=fast", "tca"):
+        with pytest.raises(SweepError):
+            plan.Filter.parse([text], loaded)
+
+
+def test_only_cells_of_six_or_more_may_be_stopped(tmp_path: Path) -> None:
+    grid = BASE | {"jda": "{n_components: [3, 4, 5], mu: [0.1, 1], iterations: 6}"}
+    assert {cell[0] for cell in plan.stoppable_cells(plan.search(_load(tmp_path, methods=grid)))} == {"jda"}
+    assert plan.stoppable_cells(plan.search(_load(tmp_path))) == set()
