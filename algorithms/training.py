@@ -111,6 +111,9 @@ class DeepMethod(Algorithm):
         self.optimizers = {
             name: self.optimizer(name, _parameters(groups)) for name, groups in self.parameter_groups().items()
         }
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["initial_lr"] = group["lr"]
 
     # --- what a method overrides ---
 
@@ -193,6 +196,13 @@ class DeepMethod(Algorithm):
         n = len(source)
         both = self.forward(torch.cat([source, target]))
         return Output(*(t[:n] for t in both)), Output(*(t[n:] for t in both))
+
+    def target_batches(self) -> Iterator[Tensor]:
+        """The target inputs as evaluation sees them, in drawn batches of ``batch_size``, without a smaller last one."""
+        size = min(self.params.batch_size, len(self._target_inputs))
+        order = torch.randperm(len(self._target_inputs)).to(self.device)
+        for rows in order[: len(order) // size * size].split(size):
+            yield self._eval_inputs(self._target_inputs[rows])
 
     def forward(self, inputs: Tensor) -> Output:
         """The network in mixed precision where that is on; what comes out is float32."""
@@ -328,10 +338,10 @@ class DeepMethod(Algorithm):
 
     def _set_learning_rate(self, progress: float) -> None:
         p = self.params
-        lr = p.lr * learning_rate_factor(p.lr_schedule, progress, p.lr_alpha, p.lr_beta)
+        factor = learning_rate_factor(p.lr_schedule, progress, p.lr_alpha, p.lr_beta)
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
-                group["lr"] = lr * group["multiplier"]
+                group["lr"] = group["initial_lr"] * group["multiplier"] * factor
 
     @contextmanager
     def _own_randomness(self, first: bool = False) -> Iterator[None]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.metrics.pairwise import euclidean_distances, rbf_kernel
 
-from algorithms.losses.mmd import gaussian_kernels, mean_distance, mmd, mmd_of_kernel, squared_distances
+from algorithms.losses.mmd import gaussian_kernels, joint_mmd, mean_distance, mmd, mmd_of_kernel, squared_distances
 
 
 @pytest.fixture
@@ -87,3 +87,24 @@ def test_the_bandwidth_is_a_constant_for_the_gradient(samples):
     assert torch.autograd.gradcheck(with_fixed_bandwidth, (x, y))
     fixed = torch.autograd.grad(with_fixed_bandwidth(x, y), x)[0]
     torch.testing.assert_close(torch.autograd.grad(mmd(x, y), x)[0], fixed)
+
+
+def test_the_joint_discrepancy_multiplies_the_kernels_of_the_layers(samples):
+    # Long 2017, eq. 6–7: k(z, z') = Π_l k_l(z_l, z'_l); here five kernels on one layer, one on the other.
+    x, y = samples
+    both = np.vstack([x, y])
+    first, second = both[:, :3], both[:, 3:]
+    kernel = reference_kernel(first, first, mean_of_pairs(first)) * rbf_kernel(second, gamma=1 / mean_of_pairs(second))
+    expected = kernel[:12, :12].mean() + kernel[12:, 12:].mean() - 2 * kernel[:12, 12:].mean()
+    value = joint_mmd([torch.tensor(first), torch.tensor(second)], [5, 1], 12)
+    assert float(value) == pytest.approx(expected, rel=1e-9)
+
+
+def test_only_the_joint_discrepancy_sees_that_layers_belong_together(samples):
+    # The same features and the same predictions, paired differently: each layer alone looks alike in both domains.
+    features, predictions = (torch.tensor(s) for s in samples)
+    together = torch.cat([features, features]), torch.cat([predictions, predictions])
+    apart = torch.cat([features, features]), torch.cat([predictions, predictions.roll(5, 0)])
+    assert float(joint_mmd(together, [5, 5], 12)) == pytest.approx(0, abs=1e-12)
+    assert float(mmd(features, features)) == pytest.approx(0, abs=1e-12)
+    assert float(joint_mmd(apart, [5, 5], 12)) > 0.01

@@ -72,7 +72,7 @@ def test_schedules_follow_the_full_budget_step_by_step():
 @pytest.mark.parametrize("name", DEEP)
 def test_a_method_learns_separable_classes_and_carries_them_over_a_small_shift(name):
     the_task = task(epochs=12, shift=0.5)
-    trial = build(name, the_task)
+    trial = build(name, the_task, lr=0.03, dropout=0.1)
     losses = [trial.fit_epoch() for _ in range(12)]
     prediction = trial.predict(the_task.target_inputs)
     assert prediction.logits.shape == (70, 3)

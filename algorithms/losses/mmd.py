@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -87,3 +88,22 @@ def mmd(
     both = torch.cat([source, target])
     distances = squared_distances(both, both)
     return mmd_of_kernel(gaussian_kernels(distances, mean_distance(distances), kernels), len(source), estimate)
+
+
+def joint_mmd(layers: Sequence[Tensor], kernels: Sequence[int], n: int, estimate: Estimate = "biased") -> Tensor:
+    """Squared MMD of the joint distribution of several layers: their kernels are multiplied (Long 2017, eq. 6–7).
+
+    Args:
+        layers: each (n + m, d_l), source first.
+        kernels: U of :func:`gaussian_kernels` for each layer.
+        n: number of source samples.
+        estimate: see :func:`mmd_of_kernel`.
+    """
+    product: Tensor | None = None
+    for layer, count in zip(layers, kernels, strict=True):
+        distances = squared_distances(layer, layer)
+        kernel = gaussian_kernels(distances, mean_distance(distances), count)
+        product = kernel if product is None else product * kernel
+    if product is None:
+        raise ValueError("the joint MMD of no layers")
+    return mmd_of_kernel(product, n, estimate)

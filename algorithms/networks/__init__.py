@@ -10,7 +10,7 @@ from algorithms.networks.backbones import (
     extract_features,
     load_pretrained,
 )
-from algorithms.networks.discriminator import DomainDiscriminator
+from algorithms.networks.discriminator import ClassDiscriminators, Critic, DomainDiscriminator
 from algorithms.networks.gradient_reversal import reverse_gradient
 from algorithms.networks.multilinear import MultilinearMap, RandomizedMultilinearMap
 from algorithms.networks.network import SCRATCH, Network, Output, build_network
@@ -19,6 +19,8 @@ __all__ = [
     "BACKBONES",
     "SCRATCH",
     "BackboneError",
+    "ClassDiscriminators",
+    "Critic",
     "DomainDiscriminator",
     "MultilinearMap",
     "Network",

@@ -1,0 +1,42 @@
+"""Associative domain adaptation: walks from source to target and back should end in the class they began in."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from algorithms.losses.association import walker_and_visit
+from algorithms.training import AdaptationMethod, AdaptationParams, Batch
+
+
+class AssociativeParams(AdaptationParams):
+    """λ weighs both losses; the paper switches them on some steps after the start."""
+
+    trade_off: float = Field(
+        0.1,
+        ge=0,
+        le=1000,
+        description="λ: weight of the walker loss (Haeusser 2017: 1, on embeddings without batch norm)",
+    )
+    visit: float = Field(0.1, ge=0, le=100, description="β₂ / β₁, weight of the visit loss (Haeusser 2017: 0.1–0.6)")
+
+
+class Associative(AdaptationMethod):
+    """min E_s [ cross-entropy ] + λ ( L_walker + β L_visit ), on class-balanced source batches."""
+
+    name = "associative"
+    source = "Haeusser et al. 2017, Associative Domain Adaptation (ICCV), eq. 1–8"
+    params_type = AssociativeParams
+    class_balanced = True
+    params: AssociativeParams
+
+    def losses(self, source: Batch, target: Tensor, progress: float) -> dict[str, Tensor]:
+        on_source, on_target = self.forward_pair(source.inputs, target)
+        walker, visit = walker_and_visit(on_source.features, on_target.features, source.labels)
+        weight = self.weight(progress)
+        return {
+            "classification": cross_entropy(on_source.logits, source.labels),
+            "walker": weight * walker,
+            "visit": weight * self.params.visit * visit,
+        }

@@ -1,0 +1,46 @@
+"""MADA: multi-adversarial domain adaptation, one domain discriminator for each class."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, softmax
+
+from algorithms.deep.dann import DANNParams
+from algorithms.losses.adversarial import domain_confusion
+from algorithms.networks import ClassDiscriminators, reverse_gradient
+from algorithms.training import AdaptationMethod, Batch
+
+
+class MADAParams(DANNParams):
+    """As DANN's, with small discriminators: there are K of them."""
+
+    hidden: int = Field(32, ge=1, le=4096, description="units of each discriminator's hidden layer")
+
+
+class MADA(AdaptationMethod):
+    """min_{F,C} max_{D_1…K}  E_s [ cross-entropy ] − λ Σ_k L_domain(D_k(p_k(x) F(x))), p_k the class probabilities."""
+
+    name = "mada"
+    source = "Pei et al. 2018, Multi-Adversarial Domain Adaptation (AAAI), eq. 4–7"
+    params_type = MADAParams
+    params: MADAParams
+
+    def auxiliary(self) -> dict[str, nn.Module]:
+        network = self.network
+        return {"discriminators": ClassDiscriminators(network.dim, network.num_classes, self.params.hidden)}
+
+    def learning_rates(self) -> dict[str, float]:
+        return {"discriminators": self.params.discriminator_lr}
+
+    def losses(self, source: Batch, target: Tensor, progress: float) -> dict[str, Tensor]:
+        on_source, on_target = self.forward_pair(source.inputs, target)
+        features = reverse_gradient(torch.cat([on_source.features, on_target.features]), self.weight(progress))
+        # Probabilities share samples out among discriminators; they are not there to fool them.
+        shares = softmax(torch.cat([on_source.logits, on_target.logits]).detach(), dim=1)
+        logits = self.nets["discriminators"](features, shares)
+        n = len(source.labels)
+        # A mean over classes and samples, times K: the paper's sum over discriminators.
+        domain = self.network.num_classes * domain_confusion(logits[:n], logits[n:])
+        return {"classification": cross_entropy(on_source.logits, source.labels), "domain": domain}

@@ -1,0 +1,76 @@
+"""Wasserstein: a critic measures the distance of the domains' features, the network shortens it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from algorithms.losses.wasserstein import gradient_penalty
+from algorithms.networks import Critic
+from algorithms.training import AdaptationMethod, AdaptationParams, Batch
+
+
+class WassersteinParams(AdaptationParams):
+    """WGAN's critic: no sigmoid, no logarithm, weights clipped to [−c, c], RMSProp without momentum."""
+
+    n_critic: int = Field(5, ge=1, le=100, description="critic updates a step (Arjovsky 2017: 5; Shen 2018: 5)")
+    clip: float = Field(0.01, gt=0, le=10, description="c (Arjovsky 2017: 0.01); unused with a gradient penalty")
+    gradient_penalty: float = Field(
+        0.0, ge=0, le=1000, description="γ of WDGRL's penalty instead of clipping (Shen 2018: 10); 0: clipping"
+    )
+    critic_lr: float = Field(5e-5, gt=0, le=1, description="of RMSProp, at the start (Arjovsky 2017: 5e-5)")
+    hidden: int = Field(100, ge=1, le=4096, description="units of the critic's hidden layer (Shen 2018: 100)")
+
+
+class Wasserstein(AdaptationMethod):
+    """min_F max_{‖f‖_L ≤ 1}  E_s [ cross-entropy ] + λ ( E_s [ f(F(x)) ] − E_t [ f(F(x)) ] )."""
+
+    name = "wasserstein"
+    source = (
+        "Arjovsky et al. 2017, Wasserstein GAN (ICML), algorithm 1; with the gradient penalty: Shen et al. 2018, "
+        "Wasserstein Distance Guided Representation Learning for Domain Adaptation (AAAI), algorithm 1"
+    )
+    params_type = WassersteinParams
+    params: WassersteinParams
+
+    def auxiliary(self) -> dict[str, nn.Module]:
+        return {"critic": Critic(self.network.dim, self.params.hidden)}
+
+    def parameter_groups(self) -> dict[str, list[tuple[nn.Module, float]]]:
+        *network, critic = super().parameter_groups()["all"]
+        return {"network": network, "critic": [critic]}
+
+    def optimizer(self, name: str, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        if name == "critic":
+            return torch.optim.RMSprop(groups, lr=self.params.critic_lr)
+        return super().optimizer(name, groups)
+
+    def step(self, source: Batch, target: Tensor, progress: float) -> dict[str, Tensor]:
+        on_source, on_target = self.forward_pair(source.inputs, target)
+        for _ in range(self.params.n_critic):
+            self._train_critic(on_source.features.detach(), on_target.features.detach())
+        losses = {
+            "classification": cross_entropy(on_source.logits, source.labels),
+            "wasserstein": self.weight(progress) * self._distance(on_source.features, on_target.features),
+        }
+        self.minimise(losses, "network")
+        return losses
+
+    def _distance(self, source: Tensor, target: Tensor) -> Tensor:
+        values = self.nets["critic"](torch.cat([source, target]))
+        return values[: len(source)].mean() - values[len(source) :].mean()
+
+    def _train_critic(self, source: Tensor, target: Tensor) -> None:
+        losses = {"distance": -self._distance(source, target)}
+        penalty = self.params.gradient_penalty
+        if penalty:
+            losses["penalty"] = penalty * gradient_penalty(self.nets["critic"], source, target)
+        self.minimise(losses, "critic")
+        if not penalty:
+            with torch.no_grad():
+                for weight in self.nets["critic"].parameters():
+                    weight.clamp_(-self.params.clip, self.params.clip)

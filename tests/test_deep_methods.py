@@ -1,0 +1,316 @@
+"""What makes each deep method itself: which parameters move in which step, and what its layers compute."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits, softmax
+
+from algorithms import registry
+from algorithms.base import Task
+from algorithms.losses.discrepancy import classifier_discrepancy
+from algorithms.networks import ClassDiscriminators
+from algorithms.networks.batch_norm import DomainAlignment
+from algorithms.training import Batch
+from datasets.base import DataError, Samples
+
+
+def domains(n_classes: int = 3, shift: float = 2.0, n: int = 60) -> Task:
+    rng = np.random.default_rng(0)
+    labels = np.arange(n) % n_classes
+    source = rng.normal(size=(n, 6)) + 3 * np.eye(6)[labels]
+    target = rng.normal(size=(n, 6)) + 3 * np.eye(6)[labels] + shift
+    return Task(
+        Samples(source.astype(np.float32), labels.astype(np.int64)),
+        None,
+        target.astype(np.float32),
+        n_classes,
+        epochs=10,
+    )
+
+
+def build(name, task=None, **params):
+    cls = registry.get(name)
+    return cls(task or domains(), cls.params_type(**{"batch_size": 20, "bottleneck": 8} | params), "cpu", 0)
+
+
+def batches(trial):
+    task = trial.task
+    return (
+        Batch(torch.from_numpy(task.source.inputs[:20]), torch.from_numpy(task.source.labels[:20])),
+        torch.from_numpy(task.target_inputs[:20]),
+    )
+
+
+def moved(trial, before):
+    return {
+        name for name, parameter in trial.nets.named_parameters() if not torch.equal(parameter.detach(), before[name])
+    }
+
+
+def snapshot(trial):
+    return {name: parameter.detach().clone() for name, parameter in trial.nets.named_parameters()}
+
+
+# --- adversarial methods ---
+
+
+@pytest.mark.parametrize(
+    ("name", "auxiliary", "term"),
+    [("dann", "discriminator", "domain"), ("cdan", "discriminator", "domain"), ("mada", "discriminators", "domain")],
+)
+def test_discriminators_descend_the_loss_that_features_climb_lambda_times(name, auxiliary, term, monkeypatch):
+    trial = build(name, lambda_schedule="constant", trade_off=0.3, dropout=0.0)
+    chosen = [trial.network.bottleneck["linear"].weight, *trial.nets[auxiliary].parameters()]
+    features, *discriminator = torch.autograd.grad(trial.losses(*batches(trial), 0.5)[term], chosen)
+    monkeypatch.setattr(f"algorithms.deep.{name}.reverse_gradient", lambda inputs, _: inputs)
+    plain_features, *plain_discriminator = torch.autograd.grad(trial.losses(*batches(trial), 0.5)[term], chosen)
+    torch.testing.assert_close(features, -0.3 * plain_features)
+    torch.testing.assert_close(discriminator, plain_discriminator)
+    assert float(features.abs().max()) > 0
+
+
+def test_at_the_start_of_the_ganin_schedule_only_the_discriminator_feels_the_domains():
+    trial = build("dann", dropout=0.0)
+    domain = trial.losses(*batches(trial), 0.0)["domain"]
+    gradient = torch.autograd.grad(domain, trial.network.bottleneck["linear"].weight)[0]
+    assert float(gradient.abs().max()) == 0
+
+
+def test_cdan_randomises_above_4096_dimensions_only():
+    small = build("cdan", domains(n_classes=3), bottleneck=1024)
+    assert small.nets["map"].dim == 3072
+    large = build("cdan", domains(n_classes=5), bottleneck=1024, random_dim=64)
+    assert large.nets["map"].dim == 64
+    assert all(not name.startswith("map") for name, _ in large.nets.named_parameters())
+
+
+def test_cdans_entropy_weights_are_an_option():
+    weighted, plain = (build("cdan", entropy=e, dropout=0.0) for e in (True, False))
+    source, target = batches(weighted)
+    assert float(weighted.losses(source, target, 0.5)["domain"].detach()) != float(
+        plain.losses(source, target, 0.5)["domain"].detach()
+    )
+
+
+def test_madas_product_is_k_discriminators_of_features_weighted_by_each_class():
+    torch.manual_seed(0)
+    together = ClassDiscriminators(5, 4, 7).double()
+    features = torch.randn(6, 5, dtype=torch.float64)
+    shares = softmax(torch.randn(6, 4, dtype=torch.float64), dim=1)
+    weights = together.first.weight.view(4, 7, 5)
+    for k in range(4):
+        hidden = torch.relu((shares[:, k : k + 1] * features) @ weights[k].T + together.first_bias[k])
+        alone = hidden @ together.second[k] + together.second_bias[k]
+        torch.testing.assert_close(together(features, shares)[:, k], alone)
+
+
+def test_madas_loss_is_the_sum_over_classes():
+    trial = build("mada", dropout=0.0)
+    source, target = batches(trial)
+    on_source, on_target = trial.forward_pair(source.inputs, target)
+    features = torch.cat([on_source.features, on_target.features])
+    shares = softmax(torch.cat([on_source.logits, on_target.logits]), dim=1)
+    logits = trial.nets["discriminators"](features, shares)
+    truth = torch.cat([torch.ones(20), torch.zeros(20)])
+    expected = sum(binary_cross_entropy_with_logits(logits[:, k], truth) for k in range(3))
+    torch.testing.assert_close(trial.losses(source, target, 0.5)["domain"], expected)
+
+
+# --- MCD ---
+
+
+def test_discrepancy_is_the_mean_absolute_difference_of_probabilities():
+    p, q = torch.tensor([[0.7, 0.2, 0.1]]), torch.tensor([[0.1, 0.6, 0.3]])
+    assert float(classifier_discrepancy(p.log(), q.log())) == pytest.approx((0.6 + 0.4 + 0.2) / 3)
+
+
+def test_mcds_steps_move_all_then_classifiers_then_the_generator_num_k_times():
+    steps = []
+
+    class Watched(registry.get("mcd")):  # type: ignore[misc]
+        def minimise(self, losses, *optimizers):
+            before = snapshot(self)
+            super().minimise(losses, *optimizers)
+            steps.append((set(losses), {name.split(".")[1] for name in moved(self, before)}))
+
+    trial = Watched(domains(), Watched.params_type(batch_size=20, bottleneck=8, num_k=3), "cpu", 0)
+    trial.nets.train()
+    trial.step(*batches(trial), 0.0)
+    generator = {"bottleneck"}
+    names = [(next(iter(losses)) if len(losses) == 1 else "B", parts) for losses, parts in steps]
+    assert [name for name, _ in names] == ["A", "B", "C", "C", "C"]
+    assert names[0][1] >= generator | {"classifier"}
+    assert not names[1][1] & generator
+    assert "classifier" in names[1][1]
+    assert all(parts == generator for _, parts in names[2:])
+
+
+def test_mcds_classifiers_part_on_the_target_and_its_generator_joins_them():
+    trial = build("mcd", dropout=0.0, momentum=0.0, weight_decay=0.0, num_k=1)
+    target = batches(trial)[1]
+
+    def discrepancy():
+        return trial._discrepancy(trial.forward(target).features)
+
+    before = discrepancy()
+    trial.minimise({"B": -before}, "classifiers")
+    parted = discrepancy()
+    assert float(parted.detach()) > float(before.detach())
+    trial.minimise({"C": parted}, "generator")
+    assert float(discrepancy().detach()) < float(parted.detach())
+
+
+def test_mcd_in_one_step_has_the_gradients_of_steps_b_and_c():
+    trial = build("mcd", dropout=0.0, one_step=True)
+    source, target = batches(trial)
+    features = trial.forward_pair(source.inputs, target)[1].features
+    plain = trial._discrepancy(features)
+    generator = trial.network.bottleneck["linear"].weight
+    classifier = trial.network.classifier.weight
+    down_generator, up_classifier = torch.autograd.grad(plain, (generator, classifier))
+    seen = {}
+
+    def keep(losses, *_):
+        loss = losses["B and C"]
+        seen["generator"], seen["classifier"] = torch.autograd.grad(loss, (generator, classifier), retain_graph=True)
+
+    trial.minimise = keep
+    trial.step(source, target, 0.0)
+    torch.testing.assert_close(seen["generator"], down_generator)
+    torch.testing.assert_close(seen["classifier"], -up_classifier)
+
+
+# --- Wasserstein ---
+
+
+def test_the_critics_weights_stay_within_the_clip_and_it_trains_n_critic_times_by_itself():
+    calls = []
+
+    class Watched(registry.get("wasserstein")):  # type: ignore[misc]
+        def minimise(self, losses, *optimizers):
+            before = snapshot(self)
+            super().minimise(losses, *optimizers)
+            calls.append((optimizers, {name.split(".")[0] for name in moved(self, before)}))
+
+    trial = Watched(domains(), Watched.params_type(batch_size=20, n_critic=3, clip=0.02, critic_lr=0.01), "cpu", 0)
+    trial.nets.train()
+    trial.step(*batches(trial), 0.5)
+    assert [who for who, _ in calls] == [("critic",)] * 3 + [("network",)]
+    assert [parts for _, parts in calls] == [{"critic"}] * 3 + [{"network"}]
+    assert max(float(p.detach().abs().max()) for p in trial.nets["critic"].parameters()) <= 0.02
+    optimizer = trial.optimizers["critic"]
+    assert isinstance(optimizer, torch.optim.RMSprop)
+    assert optimizer.param_groups[0]["momentum"] == 0
+
+
+def test_with_a_gradient_penalty_nothing_is_clipped():
+    trial = build("wasserstein", gradient_penalty=10.0, clip=1e-4)
+    trial.nets.train()
+    trial.step(*batches(trial), 0.5)
+    assert max(float(p.detach().abs().max()) for p in trial.nets["critic"].parameters()) > 0.01
+
+
+# --- batch norm of two domains ---
+
+
+def test_adabn_evaluates_with_the_mean_and_variance_of_the_target():
+    task = domains(n=60)
+    trial = build("adabn", task)  # three batches of 20 make up the target
+    trial.fit_epoch()
+    with torch.no_grad():
+        hidden = trial.network.bottleneck["linear"](torch.from_numpy(task.target_inputs))
+    norm = trial.network.bottleneck["activation"][0]
+    torch.testing.assert_close(norm.running_mean, hidden.mean(dim=0), atol=1e-5, rtol=1e-5)
+    assert norm.momentum == 0.1
+
+
+def test_adabn_undoes_a_shift_and_a_scale_of_the_whole_target():
+    plain = domains()
+    moved_target = plain.target_inputs * 3 + 5
+    logits = []
+    for target in (plain.target_inputs, moved_target):
+        trial = build("adabn", Task(plain.source, None, target, 3, epochs=3))
+        for _ in range(3):
+            trial.fit_epoch()
+        logits.append(trial.predict(target).logits)
+    np.testing.assert_allclose(logits[1], logits[0], atol=1e-3)
+
+
+def test_adabn_without_batch_norm_says_what_to_do():
+    with pytest.raises(ValueError, match="adabn needs a network with batch norm"):
+        build("adabn", batch_norm=False).fit_epoch()
+
+
+@pytest.mark.parametrize("alpha", [0.5, 0.8, 1.0])
+def test_domain_alignment_normalises_each_domain_by_its_mixture(alpha):
+    # Carlucci 2017: source samples by moments of α q_s + (1 − α) q_t, taken here over a sample that holds the two
+    # in that proportion.
+    torch.manual_seed(0)
+    layer = DomainAlignment(torch.nn.BatchNorm1d(3))
+    layer.alpha.data.fill_(alpha)
+    source, target = torch.randn(10, 3), torch.randn(10, 3) * 2 + 4
+    out_source, out_target = layer(torch.cat([source, target])).detach().chunk(2)
+    share = round(alpha * 10)
+    mixture = torch.cat([source.repeat(share, 1), target.repeat(10 - share, 1)])
+    other = torch.cat([target.repeat(share, 1), source.repeat(10 - share, 1)])
+    for out, inputs, mixed in ((out_source, source, mixture), (out_target, target, other)):
+        expected = (inputs - mixed.mean(0)) / (mixed.var(0, correction=0) + layer.eps).sqrt()
+        torch.testing.assert_close(out, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_at_alpha_one_half_domain_alignment_is_batch_norm_of_both_together():
+    torch.manual_seed(0)
+    layer = DomainAlignment(torch.nn.BatchNorm2d(3))
+    layer.alpha.data.fill_(0.5)
+    both = torch.randn(8, 3, 4, 4) * 2 + 1
+    torch.testing.assert_close(layer(both), torch.nn.BatchNorm2d(3)(both), atol=1e-5, rtol=1e-5)
+
+
+def test_alpha_is_learned_and_stays_between_one_half_and_one():
+    trial = build("autodial", lr=0.1)
+    for _ in range(5):
+        trial.fit_epoch()
+    trial.predict(trial.task.target_inputs)
+    alphas = [float(p.detach()) for name, p in trial.nets.named_parameters() if name.endswith("alpha")]
+    assert len(alphas) == 1
+    assert 0.5 <= alphas[0] <= 1
+    assert alphas[0] != 1.0
+
+
+# --- the rest ---
+
+
+def test_associative_draws_class_balanced_source_batches():
+    task = domains()
+    lopsided = np.r_[np.arange(60), np.repeat(np.arange(0, 60, 3), 8)]  # class 0 nine times as often
+    seen = []
+
+    class Watched(registry.get("associative")):  # type: ignore[misc]
+        def step(self, source, target, progress):
+            seen.append(source.labels.bincount(minlength=3).tolist())
+            return super().step(source, target, progress)
+
+    unbalanced = Task(task.source.take(lopsided), None, task.target_inputs, 3, epochs=2)
+    Watched(unbalanced, Watched.params_type(batch_size=21, bottleneck=8), "cpu", 0).fit_epoch()
+    assert all(counts == [7, 7, 7] for counts in seen)
+
+
+def test_jan_a_has_an_adversary_that_climbs_what_the_network_descends(monkeypatch):
+    trial = build("jan", adversarial=True, lambda_schedule="constant", dropout=0.0)
+    chosen = [trial.network.bottleneck["linear"].weight, trial.nets["theta_features"].weight]
+    network, theta = torch.autograd.grad(trial.losses(*batches(trial), 0.5)["jmmd"], chosen)
+    monkeypatch.setattr("algorithms.deep.jan.reverse_gradient", lambda inputs: inputs)
+    plain_network, plain_theta = torch.autograd.grad(trial.losses(*batches(trial), 0.5)["jmmd"], chosen)
+    torch.testing.assert_close(network, plain_network)
+    torch.testing.assert_close(theta, -plain_theta)
+
+
+def test_target_only_wants_labels_and_learns_from_them_alone():
+    with pytest.raises(DataError, match="target_only needs labelled target samples"):
+        build("target_only")
+    task = domains(shift=0.0)
+    upside_down = Samples(task.target_inputs, (2 - task.source.labels).astype(np.int64))
+    trial = build("target_only", Task(task.source, None, task.target_inputs, 3, 10, upside_down), dropout=0.0, lr=0.05)
+    for _ in range(10):
+        trial.fit_epoch()
+    assert (trial.predict(task.target_inputs).logits.argmax(axis=1) == upside_down.labels).mean() > 0.9
