@@ -45,7 +45,7 @@ $(STAMP): pyproject.toml requirements.lock
 	touch $@
 
 lock:  ## write requirements.lock anew from pyproject.toml's ranges
-	$(BIN)/uv pip compile -q --all-extras --no-header --no-annotate --python-version 3.11 pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --all-extras --no-header --no-annotate --universal --python-version 3.11 pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

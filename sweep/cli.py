@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import platformdirs
 import torch
@@ -70,13 +70,11 @@ def list_(what: Annotated[What, typer.Argument(help="What to list.")] = What.EXP
         for name in experiment.names():
             table.add_row(name, experiment.describe(name))
     elif what is What.METHODS:
-        for column in ("method", "family", "params (default)", "source"):
+        for column in ("method", "family", "target labels", "source"):
             table.add_column(column, no_wrap=column == "method")
         for name in sorted(algorithms.registry.names()):
             cls = algorithms.registry.get(name)
-            fields = cls.params_type.model_fields.items()
-            params = ", ".join(f"{key} ({field.default})" for key, field in fields)
-            table.add_row(name, cls.family, params, cls.source)
+            table.add_row(name, cls.family, cls.label_access, cls.source)
     else:
         for column in ("dataset", "domains", "classes", "source"):
             table.add_column(column, no_wrap=column == "dataset")
@@ -84,6 +82,34 @@ def list_(what: Annotated[What, typer.Argument(help="What to list.")] = What.EXP
             kind = datasets.registry.get(name)
             table.add_row(name, ", ".join(kind.domains), str(len(kind.classes)), kind.source)
     out.print(table)
+
+
+@app.command()
+def show(method: Annotated[str, typer.Argument(help="A method.")]) -> None:
+    """A method's params: default, bounds, and where each comes from."""
+    known = algorithms.registry.names()
+    if method not in known:
+        raise SweepError(f"unknown method {method!r}{experiment.nearest(method, known)}")
+    cls = algorithms.registry.get(method)
+    out.print(f"{method} ({cls.family}; target labels: {cls.label_access})\n{cls.source}\n", markup=False)
+    table = Table(box=None, pad_edge=False)
+    for column in ("param", "default", "allowed", "what it is"):
+        table.add_column(column, no_wrap=column == "param")
+    schema = cls.params_type.model_json_schema()["properties"]
+    for key, field in cls.params_type.model_fields.items():
+        table.add_row(key, str(field.default), _allowed(schema[key]), field.description or "")
+    out.print(table)
+
+
+def _allowed(schema: dict[str, Any]) -> str:
+    """The values that a param may take, from its JSON schema."""
+    if "enum" in schema:
+        return ", ".join(map(str, schema["enum"]))
+    if "anyOf" in schema:
+        return " or ".join(_allowed(part) for part in schema["anyOf"])
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    bounds = ", ".join(f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema)
+    return bounds or str(schema.get("const", schema.get("type", "")))
 
 
 @app.command()

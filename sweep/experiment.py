@@ -110,7 +110,7 @@ def load(name: str, profile: str | None = None, overrides: Sequence[str] = ()) -
         raise SweepError(f"{lines.at(('profiles',))}: profiles is a mapping of names to overrides")
     if profile is not None and profile != "default":
         if profile not in profiles:
-            raise SweepError(f"{path.name} has no profile {profile!r}{_nearest(profile, profiles)}")
+            raise SweepError(f"{path.name} has no profile {profile!r}{nearest(profile, profiles)}")
         data = _merge(data, profiles[profile] or {})
     for override in overrides:
         data = _merge(data, _parse_override(override))
@@ -137,7 +137,7 @@ def _find(name: str) -> Path:
         return path
     path = SEARCH_SPACES / f"{name}.yaml"
     if "/" in name or not path.is_file():
-        raise SweepError(f"no experiment {name!r}{_nearest(name, names())}")
+        raise SweepError(f"no experiment {name!r}{nearest(name, names())}")
     return path
 
 
@@ -211,7 +211,8 @@ class _Lines:
         return f"{where}: {'.'.join(known)}" if known else where
 
 
-def _nearest(name: str, allowed: Iterable[str]) -> str:
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """What to say after an unknown name: the nearest allowed one, and all of them."""
     allowed = sorted(allowed)
     close = difflib.get_close_matches(name, allowed, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
@@ -231,7 +232,7 @@ def _explain(error: ValidationError, lines: _Lines, model: type[BaseModel], pref
             )
             owner = field.annotation if field else None
         allowed = owner.model_fields if isinstance(owner, type) and issubclass(owner, BaseModel) else ()
-        return f"{where}: unknown key {location[-1]!r}{_nearest(str(location[-1]), allowed)}"
+        return f"{where}: unknown key {location[-1]!r}{nearest(str(location[-1]), allowed)}"
     if problem["type"] == "missing":
         return f"{where}: {'.'.join(map(str, location))} is missing"
     value = problem.get("input")
@@ -241,23 +242,23 @@ def _explain(error: ValidationError, lines: _Lines, model: type[BaseModel], pref
 def _check(experiment: Experiment, lines: _Lines) -> None:
     """What pydantic cannot know: names of datasets, domains, methods, params, criteria."""
     if experiment.dataset not in datasets.registry.names():
-        nearest = _nearest(experiment.dataset, datasets.registry.names())
-        raise SweepError(f"{lines.at(('dataset',))}: unknown dataset {experiment.dataset!r}{nearest}")
+        hint = nearest(experiment.dataset, datasets.registry.names())
+        raise SweepError(f"{lines.at(('dataset',))}: unknown dataset {experiment.dataset!r}{hint}")
     dataset = datasets.registry.get(experiment.dataset)
     try:
         dataset.options_type.model_validate(experiment.dataset_options)
     except ValidationError as error:
         raise SweepError(_explain(error, lines, dataset.options_type, ("dataset_options",))) from None
     if experiment.criterion not in selection.CRITERIA:
-        nearest = _nearest(experiment.criterion, selection.CRITERIA)
-        raise SweepError(f"{lines.at(('criterion',))}: unknown criterion {experiment.criterion!r}{nearest}")
+        hint = nearest(experiment.criterion, selection.CRITERIA)
+        raise SweepError(f"{lines.at(('criterion',))}: unknown criterion {experiment.criterion!r}{hint}")
     if experiment.protocol.training != "raw" and experiment.protocol.backbone is None:
         raise SweepError(f"{lines.at(('protocol',))}: training {experiment.protocol.training!r} needs a backbone")
     if experiment.pairs != "all":
         for i, pair in enumerate(experiment.pairs):
             parse_pair(pair, dataset.domains, lines.at(("pairs", i)))
     if not experiment.methods:
-        raise SweepError(f"{lines.at(('methods',))}: names no method{_nearest('', algorithms.registry.names())}")
+        raise SweepError(f"{lines.at(('methods',))}: names no method{nearest('', algorithms.registry.names())}")
     for method, entry in experiment.methods.items():
         _check_method(method, entry, dataset.domains, lines)
 
@@ -265,7 +266,7 @@ def _check(experiment: Experiment, lines: _Lines) -> None:
 def _check_method(method: str, entry: Mapping[str, Any], domains: Sequence[str], lines: _Lines) -> None:
     place = ("methods", method)
     if method not in algorithms.registry.names():
-        raise SweepError(f"{lines.at(place)}: unknown method {method!r}{_nearest(method, algorithms.registry.names())}")
+        raise SweepError(f"{lines.at(place)}: unknown method {method!r}{nearest(method, algorithms.registry.names())}")
     params_type = algorithms.registry.get(method).params_type
     samples = entry.get("samples")
     if samples is not None and (not isinstance(samples, int) or isinstance(samples, bool) or samples < 1):
@@ -280,7 +281,7 @@ def _check_method(method: str, entry: Mapping[str, Any], domains: Sequence[str],
             continue
         where = lines.at((*place, key))
         if key not in params_type.model_fields:
-            raise SweepError(f"{where}: {method} has no param {key!r}{_nearest(key, params_type.model_fields)}")
+            raise SweepError(f"{where}: {method} has no param {key!r}{nearest(key, params_type.model_fields)}")
         for choice in _extremes(value, where, samples):
             try:
                 params_type.model_validate({key: choice})
@@ -305,7 +306,7 @@ def _extremes(value: Any, where: str, samples: int | None) -> list[Any]:
         return [value]
     if len(value) != 1 or next(iter(value)) not in DISTRIBUTIONS:
         kind = next(iter(value), "")
-        raise SweepError(f"{where}: a range is one of {', '.join(DISTRIBUTIONS)}{_nearest(str(kind), DISTRIBUTIONS)}")
+        raise SweepError(f"{where}: a range is one of {', '.join(DISTRIBUTIONS)}{nearest(str(kind), DISTRIBUTIONS)}")
     ((kind, bounds),) = value.items()
     if not isinstance(bounds, list) or len(bounds) != DISTRIBUTIONS[kind] or not all(_is_number(b) for b in bounds):
         raise SweepError(f"{where}: {kind} takes {DISTRIBUTIONS[kind]} numbers (it is {bounds!r})")
@@ -331,7 +332,7 @@ def parse_pair(text: str, domains: Sequence[str], where: str = "--only") -> tupl
         raise SweepError(f"{where}: a pair is source-target, as in {domains[0]}-{domains[-1]} (it is {text!r})")
     for domain in (source, target):
         if domain not in domains:
-            raise SweepError(f"{where}: unknown domain {domain!r}{_nearest(domain, domains)}")
+            raise SweepError(f"{where}: unknown domain {domain!r}{nearest(domain, domains)}")
     if source == target:
         raise SweepError(f"{where}: source and target are the same domain ({text!r})")
     return source, target
