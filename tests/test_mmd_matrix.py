@@ -7,14 +7,14 @@ from algorithms.shallow.tca import mean_contrast
 
 
 def test_the_marginal_matrix_is_that_of_tca():
-    # Pan et al. 2011, eq. 2: 1/n_s² within the source, 1/n_t² within the target, −1/(n_s n_t) across.
+    # The matrix L of Pan et al. 2011: 1/n_s² within the source, 1/n_t² within the target, −1/(n_s n_t) across.
     contrast = mean_contrast(2, 3)
     within_source, within_target, across = np.full((2, 2), 1 / 4), np.full((3, 3), 1 / 9), np.full((2, 3), -1 / 6)
     np.testing.assert_allclose(contrast @ contrast.T, np.block([[within_source, across], [across.T, within_target]]))
 
 
 def test_the_conditional_matrices_are_those_of_jda():
-    # Long et al. 2013, eq. 6, written out entry by entry.
+    # M_c of Long et al. 2013, written out entry by entry.
     source, target = np.array([0, 0, 1, 2]), np.array([0, 1, 1, 1, 2])
     both = np.concatenate([source, target])
     from_source = np.arange(9) < 4

@@ -1,7 +1,9 @@
 """Joint distribution adaptation: Long et al. 2013.
 
 TCA whose MMD matrix has, besides the domains' means, the means of each class in both domains; the target's classes
-are pseudo-labels, those that 1-NN predicted in the last iteration's components (Algorithm 1).
+are pseudo-labels, those that 1-NN predicted in the last iteration's components (Algorithm 1). The first iteration has
+none and is TCA. All terms weigh the same, as in the paper's objective; its authors' code weighs the domains' term by
+the number of classes, which averages 0.1 points less on SURF (oracle, 12 pairs).
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ def class_contrasts(source_labels: NDArray[np.int64], target_labels: NDArray[np.
         target_labels: (n_t,) pseudo-labels.
         num_classes: K.
 
-    Source: Long et al. 2013, eq. 6.
+    Source: Long et al. 2013, the definition of M_c.
     """
     classes = np.arange(num_classes)
     in_source = (source_labels[:, None] == classes).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Transfer component analysis: Pan et al. 2011, in the form of Long et al. 2013 (eq. 1–4), and its eigenproblem.
+"""Transfer component analysis: Pan et al. 2011, in the form of Long et al. 2013, and its eigenproblem.
 
 With the samples of both domains as the rows of φ (their vectors, or their kernel values), H the centring matrix and
 M the MMD matrix, the components A (p, k) are the k eigenvectors of smallest eigenvalue of
@@ -64,7 +64,12 @@ class Kernel:
     those of the rows XVΣ, of which there are only as many columns as X has rank.
 
     Args:
+        name: ``primal``, ``linear`` or ``rbf``.
+        bandwidth: of the rbf kernel: ``median`` or ``mean`` of all pairwise distances.
         samples: X (n, m), unit length.
+
+    Raises:
+        TrainingError: the rbf kernel of so many samples does not fit into memory.
     """
 
     def __init__(self, name: Literal["primal", "linear", "rbf"], bandwidth: Literal["median", "mean"], samples: Matrix):
@@ -173,7 +178,7 @@ def _leading_eigenvectors(diagonal: Matrix, low_rank: Matrix, count: int) -> Mat
 def mean_contrast(source_size: int, target_size: int) -> Matrix:
     """The column of E (n, 1) that brings the domains' means together: 1/n_s for the source, −1/n_t for the target.
 
-    Source: Pan et al. 2011, eq. 2; M₀ = EEᵀ in Long et al. 2013, eq. 3.
+    Source: EEᵀ is the matrix L of Pan et al. 2011 and M₀ of Long et al. 2013.
     """
     return np.concatenate([np.full(source_size, 1 / source_size), np.full(target_size, -1 / target_size)])[:, None]
 
@@ -182,7 +187,7 @@ class TCA(ShallowMethod):
     """TCA: components that keep the variance and bring the domains' means together; 1-NN in them."""
 
     name = "tca"
-    source = "Pan et al. 2011, Domain Adaptation via Transfer Component Analysis (IEEE TNN 22(2)), eq. 9–12"
+    source = "Pan et al. 2011, Domain Adaptation via Transfer Component Analysis (IEEE TNN 22(2)), unsupervised TCA"
     params_type = TCAParams
     params: TCAParams
     learned: ClassVar[tuple[str, ...]] = ("components",)
@@ -195,9 +200,14 @@ class TCA(ShallowMethod):
         self._embedded: Matrix | None = None
 
     @cached_property
+    def rows(self) -> Matrix:
+        """φ (n, p) of all samples, source before target."""
+        return self._kernel(self._kernel.samples)
+
+    @cached_property
     def problem(self) -> TransferComponents:
-        """The eigenproblem of all samples, source before target."""
-        return TransferComponents(self._kernel(self._kernel.samples))
+        """The eigenproblem of all samples."""
+        return TransferComponents(self.rows)
 
     def contrasts(self) -> Matrix:
         """E (n, q): the pairs of means to bring together, source samples before target samples."""
@@ -213,7 +223,7 @@ class TCA(ShallowMethod):
     def embedded(self) -> Matrix:
         """Projections (n, k) of all samples, source before target."""
         if self._embedded is None:
-            self._embedded = unit_rows(self.problem.rows @ self.components)
+            self._embedded = unit_rows(self.rows @ self.components)
         return self._embedded
 
     def represent(self, vectors: Matrix, from_source: bool) -> Matrix:
