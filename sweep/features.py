@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from algorithms.networks.backbones import BACKBONES, build_backbone, extract_features, load_pretrained
 from datasets.base import Dataset, Domain, Progress, Samples
 from datasets.cache import cached_array
-from sweep import SweepError
+from sweep import SweepError, environment
 
 RAW = "raw"
 
@@ -87,6 +87,7 @@ class _Frozen:
             self._progress(f"{self._name} features of {label}", done, len(images))
 
         def build() -> NDArray[np.float32]:
+            torch.set_num_threads(environment.cores())  # no trial runs yet: all cores are ours
             return extract_features(self._network, images, device=self._device, progress=advance)
 
         return cached_array(self._cache / "features", f"{self._name}-{self._weights}-{pixels}", build)

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -192,18 +192,35 @@ class View:
 
 
 class Announcer:
-    """Says how work before the trials (features, decoding) goes on: a line at each tenth."""
+    """Says how work before the trials (features, decoding) goes on: bars on a terminal, else a line at each tenth."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._said: dict[str, int] = {}
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, what: str, done: int, total: int | None) -> None:
         """``done`` of ``total`` units of ``what`` are there."""
+        if self._console.is_terminal:
+            self._draw(what, done, total)
+            return
         tenth = 10 * done // total if total else 0
         if self._said.get(what) != tenth:
             self._said[what] = tenth
             self._console.print(f"{what}: {done}/{total or '?'}", markup=False, highlight=False)
+
+    def _draw(self, what: str, done: int, total: int | None) -> None:
+        if self._bars is None:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bars = Progress(*columns, console=self._console)
+            self._bars.start()
+        if what not in self._tasks:
+            self._tasks[what] = self._bars.add_task(what, total=total)
+        self._bars.update(self._tasks[what], completed=done, total=total)
+        if all(task.finished for task in self._bars.tasks):
+            self._bars.stop()
+            self._bars, self._tasks = None, {}
 
 
 def best_of(found: pd.DataFrame, criterion: str) -> dict[str, tuple[float, float]]:
