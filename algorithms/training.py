@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from algorithms.base import Algorithm, Params, Prediction, StateDict, Task, TrainingError
 from algorithms.networks.augmentation import CROP, centre_crop, random_crop_flip
+from algorithms.networks.backbones import BackboneError
 from algorithms.networks.network import Network, Output, build_network
 from algorithms.schedules import LambdaSchedule, LearningRateSchedule, lambda_factor, learning_rate_factor
 from datasets.base import Samples
@@ -129,6 +130,11 @@ class DeepMethod(Algorithm):
 
     def build_network(self) -> Network:
         """The network; a method that changes its layers does it here."""
+        if self.task.training == "finetune" and self.task.pretrained is None:
+            raise BackboneError(
+                f"fine-tuning {self.task.backbone} needs its pretrained weights: hand them over as Task.pretrained, "
+                f"or train from scratch"
+            )
         return build_network(
             self.task.backbone,
             self.task.source.inputs.shape[1:],
@@ -216,14 +222,15 @@ class DeepMethod(Algorithm):
     def minimise(self, losses: Mapping[str, Tensor], *optimizers: str) -> None:
         """One step of the named optimizers (all by default) down the gradient of the sum of ``losses``."""
         chosen = [self.optimizers[name] for name in (optimizers or self.optimizers)]
-        for optimizer in self.optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
-        torch.stack([*losses.values()]).sum().backward()
+        parameters = [p for optimizer in chosen for group in optimizer.param_groups for p in group["params"]]
+        # Only theirs: what a step does not move needs no gradient, and keeps none for the next step.
+        torch.stack([*losses.values()]).sum().backward(inputs=parameters)
+        if self.params.grad_clip:
+            nn.utils.clip_grad_norm_(parameters, self.params.grad_clip)
         for optimizer in chosen:
-            if self.params.grad_clip:
-                parameters = [p for group in optimizer.param_groups for p in group["params"]]
-                nn.utils.clip_grad_norm_(parameters, self.params.grad_clip)
             optimizer.step()
+        for parameter in parameters:
+            parameter.grad = None
 
     # --- the loop ---
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from algorithms import registry
 from algorithms.base import Task, TrainingError
-from algorithms.networks import build_backbone
+from algorithms.networks import BackboneError, build_backbone
 from algorithms.schedules import lambda_factor, learning_rate_factor
 from algorithms.training import DeepMethod, _class_balanced, _shuffled
 from datasets.base import Samples
@@ -214,6 +214,13 @@ def test_fine_tuning_starts_from_the_given_weights_at_a_tenth_of_the_learning_ra
     framed = images.copy()
     framed[:, :, :16] = 0
     np.testing.assert_array_equal(trial.predict(images).logits, trial.predict(framed).logits)
+
+
+def test_fine_tuning_without_weights_is_refused():
+    images = photographs(4, 0)
+    the_task = Task(images, None, images.inputs, num_classes=2, backbone="resnet18", training="finetune")
+    with pytest.raises(BackboneError, match="fine-tuning resnet18 needs its pretrained weights"):
+        build("source_only", the_task)
 
 
 def test_digit_images_train_a_small_network_from_scratch():
