@@ -12,7 +12,7 @@ LambdaSchedule = Literal["ganin", "constant"]
 def learning_rate_factor(schedule: LearningRateSchedule, progress: float, alpha: float, beta: float) -> float:
     """What the learning rate is multiplied with at ``progress``.
 
-    ``ganin``: (1 + αp)^−β (Ganin 2016, section 5.2.2, with α = 10, β = 0.75); ``cosine``: (1 + cos πp) / 2
+    ``ganin``: (1 + αp)^−β (Ganin 2016, section 5.2, with α = 10, β = 0.75); ``cosine``: (1 + cos πp) / 2
     (Loshchilov 2017, eq. 5, one cycle down to zero); ``constant``: 1.
     """
     if schedule == "ganin":
@@ -25,7 +25,7 @@ def learning_rate_factor(schedule: LearningRateSchedule, progress: float, alpha:
 def lambda_factor(schedule: LambdaSchedule, progress: float, gamma: float) -> float:
     """What a trade-off λ is multiplied with at ``progress``.
 
-    ``ganin``: 2 / (1 + e^(−γp)) − 1, from 0 towards 1 (Ganin 2016, section 5.2.2, with γ = 10); ``constant``: 1.
+    ``ganin``: 2 / (1 + e^(−γp)) − 1, from 0 towards 1 (Ganin 2016, section 5.2, with γ = 10); ``constant``: 1.
     """
     if schedule == "ganin":
         return 2.0 / (1.0 + math.exp(-gamma * progress)) - 1.0

@@ -47,7 +47,7 @@ def test_the_unbiased_estimate_leaves_out_pairs_of_a_sample_with_itself(samples)
 
 
 def test_the_linear_time_estimate_sums_over_disjoint_quadruples(samples):
-    # Long 2015, eq. 5: g(z_i) over i = 1 … n/2, on samples 2i − 1 and 2i of each domain.
+    # Long 2015: g(z_i) over i = 1 … n/2, on samples 2i − 1 and 2i of each domain.
     x, y = samples
     gamma = mean_of_pairs(np.vstack([x, y]))
     ss, tt, st = (reference_kernel(a, b, gamma) for a, b in ((x, x), (y, y), (x, y)))
@@ -90,7 +90,7 @@ def test_the_bandwidth_is_a_constant_for_the_gradient(samples):
 
 
 def test_the_joint_discrepancy_multiplies_the_kernels_of_the_layers(samples):
-    # Long 2017, eq. 6–7: k(z, z') = Π_l k_l(z_l, z'_l); here five kernels on one layer, one on the other.
+    # Long 2017: k(z, z') = Π_l k_l(z_l, z'_l); here five kernels on one layer, one on the other.
     x, y = samples
     both = np.vstack([x, y])
     first, second = both[:, :3], both[:, 3:]

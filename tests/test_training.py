@@ -43,7 +43,7 @@ def build(name: str, the_task: Task, seed: int = 0, **params) -> DeepMethod:
 
 
 def test_schedules_are_those_of_ganin_2016():
-    # Section 5.2.2: μ_p = μ_0 / (1 + 10p)^0.75 and λ_p = 2 / (1 + exp(−10p)) − 1.
+    # Section 5.2: μ_p = μ_0 / (1 + 10p)^0.75 and λ_p = 2 / (1 + exp(−10p)) − 1.
     assert learning_rate_factor("ganin", 1.0, 10, 0.75) == pytest.approx(11**-0.75)
     assert learning_rate_factor("ganin", 0.0, 10, 0.75) == 1.0
     assert lambda_factor("ganin", 0.0, 10) == 0.0

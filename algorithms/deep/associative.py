@@ -26,7 +26,7 @@ class Associative(AdaptationMethod):
     """min E_s [ cross-entropy ] + λ ( L_walker + β L_visit ), on class-balanced source batches."""
 
     name = "associative"
-    source = "Haeusser et al. 2017, Associative Domain Adaptation (ICCV), eq. 1–8"
+    source = "Haeusser et al. 2017, Associative Domain Adaptation (ICCV)"
     params_type = AssociativeParams
     class_balanced = True
     params: AssociativeParams

@@ -24,7 +24,7 @@ class AutoDIAL(AdaptationMethod):
     """min E_s [ cross-entropy ] + λ E_t [ entropy ], each batch norm mixing both domains by a learned α."""
 
     name = "autodial"
-    source = "Carlucci et al. 2017, AutoDIAL: Automatic DomaIn Alignment Layers (ICCV), eq. 1–8"
+    source = "Carlucci et al. 2017, AutoDIAL: Automatic DomaIn Alignment Layers (ICCV)"
     params_type = AutoDIALParams
     params: AutoDIALParams
 

@@ -13,7 +13,7 @@ from algorithms.losses.entropy import entropy_weights
 from algorithms.networks import DomainDiscriminator, MultilinearMap, RandomizedMultilinearMap, reverse_gradient
 from algorithms.training import AdaptationMethod, Batch
 
-_LARGEST_MAP = 4096  # dimensions of f ⊗ g above which it is randomised (Long 2018, eq. 6)
+_LARGEST_MAP = 4096  # dimensions of f ⊗ g above which it is randomised (Long 2018)
 
 
 class CDANParams(DANNParams):
@@ -27,7 +27,7 @@ class CDAN(AdaptationMethod):
     """DANN with a discriminator of T(f, g), the (randomised) product of features and class probabilities."""
 
     name = "cdan"
-    source = "Long et al. 2018, Conditional Adversarial Domain Adaptation (NeurIPS), eq. 4–8"
+    source = "Long et al. 2018, Conditional Adversarial Domain Adaptation (NeurIPS), CDAN and CDAN+E"
     params_type = CDANParams
     params: CDANParams
 

@@ -18,14 +18,14 @@ class DANParams(AdaptationParams):
     layers: Literal["features", "predictions", "both"] = Field(
         "both", description="matched: the bottleneck, the class probabilities, or both (Long 2015: fc6, fc7 and fc8)"
     )
-    estimate: Estimate = Field("biased", description="of the MMD; linear is the paper's O(n) one (Long 2015, eq. 5)")
+    estimate: Estimate = Field("biased", description="of the MMD; linear is the paper's O(n) one (Long 2015)")
 
 
 class DAN(AdaptationMethod):
     """min E_s [ cross-entropy ] + λ Σ_l MK-MMD²(source, target; layer l)."""
 
     name = "dan"
-    source = "Long et al. 2015, Learning Transferable Features with Deep Adaptation Networks (ICML), eq. 6"
+    source = "Long et al. 2015, Learning Transferable Features with Deep Adaptation Networks (ICML)"
     params_type = DANParams
     params: DANParams
 

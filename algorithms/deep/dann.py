@@ -23,7 +23,7 @@ class DANN(AdaptationMethod):
     """min_{F,C} max_D  E_s [ cross-entropy ] − λ · L_domain(D(F(x))), as one step through a reversed gradient."""
 
     name = "dann"
-    source = "Ganin et al. 2016, Domain-Adversarial Training of Neural Networks (JMLR 17), eq. 9–18"
+    source = "Ganin et al. 2016, Domain-Adversarial Training of Neural Networks (JMLR 17)"
     params_type = DANNParams
     params: DANNParams
 

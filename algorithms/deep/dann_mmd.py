@@ -14,6 +14,7 @@ from algorithms.training import AdaptationMethod, AdaptationParams, Batch
 class DaNNParams(AdaptationParams):
     """The paper's network is plain: no batch norm; its MMD weighs 10³ from the first step."""
 
+    trade_off: float = Field(10.0, ge=0, le=10_000, description="λ: weight of the MMD (Ghifary 2014: 1000)")
     batch_norm: bool = Field(False, description="in the bottleneck (Ghifary 2014: none)")
     lambda_schedule: LambdaSchedule = Field("constant", description="of λ (Ghifary 2014: constant)")
 
@@ -22,7 +23,7 @@ class DaNN(AdaptationMethod):
     """min E_s [ cross-entropy ] + λ MMD²(W x_s + b, W x_t + b), with one Gaussian kernel."""
 
     name = "dann_mmd"
-    source = "Ghifary et al. 2014, Domain Adaptive Neural Networks for Object Recognition (PRICAI), eq. 5–9"
+    source = "Ghifary et al. 2014, Domain Adaptive Neural Networks for Object Recognition (PRICAI)"
     params_type = DaNNParams
     params: DaNNParams
 

@@ -17,7 +17,7 @@ class DDCParams(AdaptationParams):
 
     kernel: Literal["gaussian", "linear"] = Field(
         "gaussian",
-        description="linear: distance of the mean features (Tzeng 2014, eq. 1); gaussian: as Long 2015 has it",
+        description="linear: distance of the mean features (Tzeng 2014); gaussian: as Long 2015 has it",
     )
 
 
@@ -25,7 +25,7 @@ class DDC(AdaptationMethod):
     """min E_s [ cross-entropy ] + λ MMD²(source, target) on the adaptation layer."""
 
     name = "ddc"
-    source = "Tzeng et al. 2014, Deep Domain Confusion: Maximizing for Domain Invariance (arXiv 1412.3474), eq. 1–2"
+    source = "Tzeng et al. 2014, Deep Domain Confusion: Maximizing for Domain Invariance (arXiv 1412.3474)"
     params_type = DDCParams
     params: DDCParams
 

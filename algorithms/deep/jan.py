@@ -15,17 +15,15 @@ from algorithms.training import AdaptationMethod, AdaptationParams, Batch
 class JANParams(AdaptationParams):
     """How the joint discrepancy is estimated, and whether against an adversary."""
 
-    adversarial: bool = Field(
-        False, description="JAN-A: a layer of its own maximises the discrepancy (Long 2017, eq. 9)"
-    )
-    estimate: Estimate = Field("biased", description="of the JMMD; linear is the paper's O(n) one (Long 2017, eq. 8)")
+    adversarial: bool = Field(False, description="JAN-A: a layer of its own maximises the discrepancy (Long 2017)")
+    estimate: Estimate = Field("biased", description="of the JMMD; linear is the paper's O(n) one (Long 2017)")
 
 
 class JAN(AdaptationMethod):
     """min E_s [ cross-entropy ] + λ JMMD²(source, target; bottleneck, class probabilities)."""
 
     name = "jan"
-    source = "Long et al. 2017, Deep Transfer Learning with Joint Adaptation Networks (ICML), eq. 6–10"
+    source = "Long et al. 2017, Deep Transfer Learning with Joint Adaptation Networks (ICML)"
     params_type = JANParams
     params: JANParams
 

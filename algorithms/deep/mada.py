@@ -23,7 +23,7 @@ class MADA(AdaptationMethod):
     """min_{F,C} max_{D_1…K}  E_s [ cross-entropy ] − λ Σ_k L_domain(D_k(p_k(x) F(x))), p_k the class probabilities."""
 
     name = "mada"
-    source = "Pei et al. 2018, Multi-Adversarial Domain Adaptation (AAAI), eq. 4–7"
+    source = "Pei et al. 2018, Multi-Adversarial Domain Adaptation (AAAI)"
     params_type = MADAParams
     params: MADAParams
 

@@ -22,7 +22,7 @@ class MCC(AdaptationMethod):
     """min E_s [ cross-entropy ] + λ · confusion of pairs of classes on the target batch."""
 
     name = "mcc"
-    source = "Jin et al. 2020, Minimum Class Confusion for Versatile Domain Adaptation (ECCV), eq. 7"
+    source = "Jin et al. 2020, Minimum Class Confusion for Versatile Domain Adaptation (ECCV)"
     params_type = MCCParams
     params: MCCParams
 

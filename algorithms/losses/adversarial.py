@@ -10,12 +10,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 def domain_confusion(source_logits: Tensor, target_logits: Tensor, weights: Tensor | None = None) -> Tensor:
     """Cross-entropy of a discriminator that says *source* with probability σ(z).
 
-    L = −½ [ mean_s log σ(z_s) + mean_t log(1 − σ(z_t)) ]   (Ganin 2016, eq. 8–9; ½ as in Long 2018's code)
+    L = −½ [ mean_s log σ(z_s) + mean_t log(1 − σ(z_t)) ]   (Ganin 2016; ½ as in Long 2018's code)
 
     Args:
         source_logits: (n,) z_s.
         target_logits: (m,) z_t.
-        weights: (n + m,) of the samples, source first; means become weighted means (Long 2018, eq. 8).
+        weights: (n + m,) of the samples, source first; means become weighted means (Long 2018).
 
     Returns:
         A scalar; log 2 for a discriminator that cannot tell.

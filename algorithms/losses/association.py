@@ -14,7 +14,7 @@ def walker_and_visit(source: Tensor, target: Tensor, labels: Tensor) -> tuple[Te
 
     With M = A Bᵀ: P^ab = softmax_j(M), P^ba = softmax_i(Mᵀ), P^aba = P^ab P^ba;
     L_walker = H(T, P^aba), T_ij = 1/|class of i| within a class, else 0; L_visit = H(1/m, mean_i P^ab)
-    (Haeusser 2017, eq. 3–8).
+    (Haeusser 2017).
 
     Args:
         source: (n, d) embeddings A.

@@ -9,7 +9,7 @@ from algorithms.losses.entropy import entropy
 
 
 def class_confusion(logits: Tensor, temperature: float) -> Tensor:
-    """How much a classifier mixes pairs of classes on a batch (Jin 2020, eq. 1–6).
+    """How much a classifier mixes pairs of classes on a batch (Jin 2020).
 
     With Ŷ = softmax(z / T) and weights W_i = n (1 + e^(−H_i)) / Σ_i' (1 + e^(−H_i')):
     C = Ŷᵀ diag(W) Ŷ, each row divided by its sum, L = (1/K) Σ_{j≠j'} |C̃_jj'|.

@@ -7,7 +7,7 @@ from torch.nn.functional import softmax
 
 
 def classifier_discrepancy(first: Tensor, second: Tensor) -> Tensor:
-    """d(p₁, p₂) = mean over samples of (1/K) Σ_k |p₁k − p₂k| (Saito 2018, eq. 2 and 9).
+    """d(p₁, p₂) = mean over samples of (1/K) Σ_k |p₁k − p₂k| (Saito 2018).
 
     Args:
         first: (n, K) logits of one classifier.

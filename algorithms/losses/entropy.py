@@ -14,7 +14,7 @@ def entropy(logits: Tensor) -> Tensor:
 
 
 def entropy_weights(logits: Tensor) -> Tensor:
-    """(n, K) logits → (n,) weights 1 + e^(−H): certain samples count up to twice (Long 2018, section 3.3).
+    """(n, K) logits → (n,) weights 1 + e^(−H): certain samples count up to twice (Long 2018, CDAN+E).
 
     They carry no gradient: a weight says which sample matters, not which way to move it.
     """

@@ -34,7 +34,7 @@ def gaussian_kernels(distances: Tensor, bandwidth: Tensor, kernels: int = 5) -> 
         kernels: U; an odd number.
 
     Source:
-        Long 2015, eq. 4 and section 4.2, with equal weights β_u.
+        Long 2015, with equal weights β_u.
     """
     widest = bandwidth.clamp_min(torch.finfo(distances.dtype).tiny) * 2.0 ** (kernels // 2)
     kernel = torch.exp(-distances / widest)
@@ -52,7 +52,7 @@ def mmd_of_kernel(kernel: Tensor, n: int, estimate: Estimate = "biased") -> Tens
         kernel: (n + m, n + m), source first.
         n: number of source samples; ``linear`` wants n = m, an even number (an odd last pair is left out).
         estimate: ``biased``: all pairs (V-statistic, never negative); ``unbiased``: without a sample's pair
-            with itself (Gretton 2012, eq. 3); ``linear``: over disjoint quadruples, O(n) terms (Long 2015, eq. 5):
+            with itself (Gretton 2012, lemma 6); ``linear``: over disjoint quadruples, O(n) terms (Long 2015):
             (2/n) Σ_i k(s_2i−1, s_2i) + k(t_2i−1, t_2i) − k(s_2i−1, t_2i) − k(s_2i, t_2i−1).
     """
     ss, tt, st = kernel[:n, :n], kernel[n:, n:], kernel[:n, n:]
@@ -91,7 +91,7 @@ def mmd(
 
 
 def joint_mmd(layers: Sequence[Tensor], kernels: Sequence[int], n: int, estimate: Estimate = "biased") -> Tensor:
-    """Squared MMD of the joint distribution of several layers: their kernels are multiplied (Long 2017, eq. 6–7).
+    """Squared MMD of the joint distribution of several layers: their kernels are multiplied (Long 2017).
 
     Args:
         layers: each (n + m, d_l), source first.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], source: Tensor, target: Tensor) -> Tensor:
-    """E_h [ (‖∇_h critic(h)‖₂ − 1)² ], h at the samples and at random points between pairs (Shen 2018, eq. 4).
+    """E_h [ (‖∇_h critic(h)‖₂ − 1)² ], h at the samples and at random points between pairs (Shen 2018).
 
     Args:
         critic: (k, d) → (k,).

@@ -41,7 +41,7 @@ def estimate_statistics(network: nn.Module, forward: Callable[[Tensor], object],
 
 
 class DomainAlignment(nn.Module):
-    """Batch norm in which each domain is normalised by a mixture of both domains' statistics (Carlucci 2017, eq. 1–2).
+    """Batch norm in which each domain is normalised by a mixture of both domains' statistics (Carlucci 2017).
 
     A training batch holds the source in its first half and the target in the second. With moments over the
     mixture α q_s + (1 − α) q_t for source samples, and α q_t + (1 − α) q_s for target samples, α ∈ [½, 1] is learned:

@@ -26,7 +26,7 @@ class DomainDiscriminator(nn.Module):
 
 
 class ClassDiscriminators(nn.Module):
-    """K discriminators with one hidden layer, the k-th of p_k f, all in one product (Pei 2018, eq. 5).
+    """K discriminators with one hidden layer, the k-th of p_k f, all in one product (Pei 2018).
 
     (n, d) features f and (n, K) class probabilities p → (n, K) logits. The first layer maps p_k f to
     p_k (W_k f) + b_k, so that W f is one matrix product for all classes.
@@ -52,7 +52,7 @@ class ClassDiscriminators(nn.Module):
 
 
 class Critic(nn.Module):
-    """A real-valued function of features, with one hidden layer: (n, d) → (n,) (Shen 2018, section 4.1).
+    """A real-valued function of features, with one hidden layer: (n, d) → (n,) (Shen 2018).
 
     Args:
         dim: d.

@@ -1,4 +1,4 @@
-"""Gradient reversal: the identity forwards, −λ times the gradient backwards (Ganin 2016, section 4.2, eq. 15–16)."""
+"""Gradient reversal: the identity forwards, −λ times the gradient backwards (Ganin 2016, section 4.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Multilinear maps of features and predictions: what CDAN's discriminator looks at (Long 2018, section 3.2)."""
+"""Multilinear maps of features and predictions: what CDAN's discriminator looks at (Long 2018)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class MultilinearMap(nn.Module):
-    """(n, d) features f and (n, K) predictions g → (n, d·K): f ⊗ g, flattened (Long 2018, eq. 4)."""
+    """(n, d) features f and (n, K) predictions g → (n, d·K): f ⊗ g, flattened (Long 2018)."""
 
     def __init__(self, dim: int, num_classes: int) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class MultilinearMap(nn.Module):
 class RandomizedMultilinearMap(nn.Module):
     """(n, d) f and (n, K) g → (n, D): (R_f f) ⊙ (R_g g) / √D, an unbiased estimate of the inner products of f ⊗ g.
 
-    R_f and R_g are Gaussian, drawn once and fixed (Long 2018, eq. 5 and theorem 1).
+    R_f and R_g are Gaussian, drawn once and fixed (Long 2018, theorem 1).
 
     Args:
         dim: d.
