@@ -13,9 +13,11 @@ Each step takes one batch of each domain; the smaller domain is gone through mor
 from __future__ import annotations
 
 import math
+import operator
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import reduce
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -224,7 +226,7 @@ class DeepMethod(Algorithm):
         chosen = [self.optimizers[name] for name in (optimizers or self.optimizers)]
         parameters = [p for optimizer in chosen for group in optimizer.param_groups for p in group["params"]]
         # Only theirs: what a step does not move needs no gradient, and keeps none for the next step.
-        torch.stack([*losses.values()]).sum().backward(inputs=parameters)
+        reduce(operator.add, losses.values()).backward(inputs=parameters)
         if self.params.grad_clip:
             nn.utils.clip_grad_norm_(parameters, self.params.grad_clip)
         for optimizer in chosen:
@@ -241,7 +243,7 @@ class DeepMethod(Algorithm):
 
     def fit_epoch(self) -> dict[str, float]:
         """Train for one epoch; return the mean over its steps of each loss."""
-        totals: dict[str, Tensor] = {}
+        seen: dict[str, list[Tensor]] = {}
         with self._own_randomness():
             self._train_mode()
             batch_size = self.params.batch_size
@@ -254,10 +256,11 @@ class DeepMethod(Algorithm):
                 source = Batch(self._train_inputs(self._labelled_inputs, rows), self._labels[rows])
                 target = self._train_inputs(self._target_inputs, target_rows[index][: self._target_batch])
                 for name, value in self.step(source, target, progress).items():
-                    totals[name] = totals.get(name, 0) + value.detach()
+                    seen.setdefault(name, []).append(value.detach())
             self.after_epoch()
         self.epoch += 1
-        means = {name: float(total) / self.steps_per_epoch for name, total in totals.items()}
+        # One look at the device an epoch: a look at every step would have it wait for each.
+        means = {name: float(torch.stack(values).mean()) for name, values in seen.items()}
         for name, mean in means.items():
             if not math.isfinite(mean):
                 raise TrainingError(

@@ -15,6 +15,9 @@ from algorithms.training import AdaptationMethod, AdaptationParams, Batch
 class DDCParams(AdaptationParams):
     """The paper's λ is 0.25, from the first step, with the linear kernel on 256 units without batch norm."""
 
+    trade_off: float = Field(
+        10.0, ge=0, le=1000, description="λ: weight of the MMD (Tzeng 2014: 0.25, of the linear kernel)"
+    )
     kernel: Literal["gaussian", "linear"] = Field(
         "gaussian",
         description="linear: distance of the mean features (Tzeng 2014); gaussian: as Long 2015 has it",

@@ -17,6 +17,9 @@ from algorithms.training import AdaptationMethod, AdaptationParams, Batch
 class WassersteinParams(AdaptationParams):
     """WGAN's critic: no sigmoid, no logarithm, weights clipped to [−c, c], RMSProp without momentum."""
 
+    trade_off: float = Field(
+        10.0, ge=0, le=10_000, description="λ; clipping makes the distance small, a penalty does not (Shen 2018: 1)"
+    )
     n_critic: int = Field(5, ge=1, le=100, description="critic updates a step (Arjovsky 2017: 5; Shen 2018: 5)")
     clip: float = Field(0.01, gt=0, le=10, description="c (Arjovsky 2017: 0.01); unused with a gradient penalty")
     gradient_penalty: float = Field(
