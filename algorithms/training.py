@@ -217,7 +217,7 @@ class DeepMethod(Algorithm):
         if not self._mixed_precision:
             output: Output = self.network(inputs)
             return output
-        with torch.autocast("cuda", dtype=torch.bfloat16):
+        with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16):
             output = self.network(inputs)
         return Output(*(t.float() for t in output))
 

@@ -266,6 +266,14 @@ def test_at_alpha_one_half_domain_alignment_is_batch_norm_of_both_together():
     torch.testing.assert_close(layer(both), torch.nn.BatchNorm2d(3)(both), atol=1e-5, rtol=1e-5)
 
 
+def test_domain_alignment_keeps_exact_statistics_in_mixed_precision():
+    torch.manual_seed(0)
+    inputs = (torch.randn(64, 3) + 100).bfloat16()
+    layer = DomainAlignment(torch.nn.BatchNorm1d(3, momentum=1.0))
+    assert layer(inputs).dtype == torch.bfloat16
+    torch.testing.assert_close(layer.target_mean, inputs[32:].float().mean(dim=0))
+
+
 def test_alpha_is_learned_and_stays_between_one_half_and_one():
     trial = build("autodial", lr=0.1)
     for _ in range(5):

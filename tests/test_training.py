@@ -238,6 +238,19 @@ def test_digit_images_train_a_small_network_from_scratch():
     assert (trial.predict(images[1000:]).logits.argmax(axis=1) == labels[1000:]).mean() > 0.9
 
 
+def test_methods_see_float32_where_the_network_runs_in_mixed_precision():
+    rng = np.random.default_rng(0)
+    images = Samples(rng.integers(0, 256, (20, 1, 28, 28), dtype=np.uint8), np.arange(20) % 2)
+    the_task = Task(images, None, images.inputs, 2, 1, backbone="small_cnn", training="scratch")
+    cls = registry.get("source_only")
+    whole, mixed = (cls(the_task, cls.params_type(batch_size=10), "cpu", 0) for _ in range(2))
+    mixed._mixed_precision = True  # as on a GPU; the CPU has bfloat16 too
+    outputs = [trial.forward(torch.from_numpy(images.inputs)) for trial in (whole, mixed)]
+    assert all(part.dtype == torch.float32 for part in outputs[1])
+    torch.testing.assert_close(outputs[1].backbone, outputs[0].backbone, atol=0.1, rtol=0.1)
+    assert not torch.equal(outputs[1].backbone, outputs[0].backbone)
+
+
 def test_a_bottleneck_of_zero_leaves_the_features_as_they_are():
     trial = build("source_only", task(), bottleneck=0)
     inputs = blobs(0.0).inputs

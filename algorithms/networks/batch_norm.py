@@ -92,12 +92,12 @@ class DomainAlignment(nn.Module):
     def _normalise(self, inputs: Tensor, mean: Tensor, var: Tensor) -> Tensor:
         shape = (1, -1) + (1,) * (inputs.ndim - 2)
         scale = self.weight * (var + self.eps).rsqrt()
-        return inputs * scale.view(shape) + (self.bias - mean * scale).view(shape)
+        return (inputs * scale.view(shape) + (self.bias - mean * scale).view(shape)).to(inputs.dtype)
 
     @staticmethod
     def _moments(inputs: Tensor) -> tuple[Tensor, Tensor]:
         axes = [axis for axis in range(inputs.ndim) if axis != 1]
-        var, mean = torch.var_mean(inputs, dim=axes, correction=0)
+        var, mean = torch.var_mean(inputs.float(), dim=axes, correction=0)  # in mixed precision too
         return mean, var
 
     @torch.no_grad()
