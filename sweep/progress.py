@@ -43,7 +43,6 @@ class Board:
         self.states = {key: states.get(key, "pending") for key in self.rows}
         self.criterion = criterion
         self.last_error = ""
-        self.epochs = 0
         self._seconds: dict[str, list[float]] = defaultdict(list)
         self._running_since: dict[str, float] = {}
         self._best: dict[tuple[str, str, str], tuple[float, float]] = {}
@@ -61,9 +60,8 @@ class Board:
             self.states[key] = "running"
             self._running_since[key] = now
             return
-        if "target_accuracy" in result:
-            self.epochs += 1
-            self._note(row, result["score"], result["target_accuracy"])
+        if result.get("epochs") and "error" not in result:
+            self._note(row, result["score"], result["epochs"][-1]["target_accuracy"])
         if event in ENDED:
             self.states[key] = event
             self.finished_here += 1

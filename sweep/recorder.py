@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
-from reports.ledger import Ledger, LedgerError, State
+from reports.ledger import FINISHED, Ledger, LedgerError, State
 from sweep.trainable import TrialSpec
 
 
@@ -49,26 +50,19 @@ class Recorder(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """One reported epoch, and the trial's end where it is the last."""
+        """Reported epochs, and the trial's end where the last of them is its last."""
         key = trial.config["id"]
         state: State = result["state"]
+        # The scheduler has spoken by now: a result that is done before its budget was stopped.
+        if state == "running" and result.get("done"):
+            state = "stopped"
+        ended = state in FINISHED
+        for i, epoch in enumerate(result["epochs"], start=1):
+            ends = state if ended and i == len(result["epochs"]) else None
+            record = partial(self._ledger.record_epoch, key, **epoch, artefacts=result["artefacts"], state=ends)
+            self._write(record)
         if state in ("failed", "oom"):
             self._write(lambda: self._ledger.finish(key, state, result["error"]))
-        else:
-            # The scheduler has spoken by now: a result that is done before its budget was stopped.
-            state = "stopped" if result.get("done") and state == "running" else state
-            self._write(
-                lambda: self._ledger.record_epoch(
-                    key,
-                    result["epoch"],
-                    result["target_accuracy"],
-                    result["criteria"],
-                    result["losses"],
-                    result["seconds"],
-                    result["artefacts"],
-                    None if state == "running" else state,
-                )
-            )
         if state != "running":
             self._clean(trial)
         self._listener(key, "epoch" if state == "running" else state, result)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import shutil
 import signal
@@ -184,8 +185,8 @@ class Run:
         todo = [row for row in todo if states[row.id] not in FINISHED]
         if not todo:
             return
-        self.cluster.connect(self.console)
-        specs = self._specs(ledger, todo)
+        self.cluster.connect(self.console, self.experiment.resources.cpu)
+        specs = self._specs(ledger, todo, rungs)
         resources.check({(s.cpu, s.gpu) for s in specs.values()}, ray.nodes())
         shared = Shared(
             specs=specs,
@@ -207,7 +208,7 @@ class Run:
         view.start(board, slots)
         try:
             with self._interruptible(scheduler, view):
-                self._tuner(specs, shared, scheduler, recorder, slots).fit()
+                self._tuner(specs, shared, scheduler, recorder).fit()
         except Exception:
             if recorder.error is not None:
                 raise recorder.error from None
@@ -234,7 +235,7 @@ class Run:
                 ledger.finish(key, "stopped")
         return rungs
 
-    def _specs(self, ledger: Ledger, todo: Sequence[TrialRow]) -> dict[str, TrialSpec]:
+    def _specs(self, ledger: Ledger, todo: Sequence[TrialRow], rungs: Rungs) -> dict[str, TrialSpec]:
         checkpoints = ledger.checkpoints()
         specs = {}
         for row in todo:
@@ -245,6 +246,7 @@ class Run:
                 epochs=self.experiment.epochs,
                 cpu=cpu,
                 gpu=self._gpu_shares.get(row.id, gpu),
+                rungs=rungs.epochs_of(row),
                 checkpoint=checkpoints.get(row.id),
             )
         return specs
@@ -280,7 +282,11 @@ class Run:
         return self._pretrained
 
     def _tuner(
-        self, specs: Mapping[str, TrialSpec], shared: Shared, scheduler: CellASHA, recorder: Recorder, slots: int
+        self,
+        specs: Mapping[str, TrialSpec],
+        shared: Shared,
+        scheduler: CellASHA,
+        recorder: Recorder,
     ) -> tune.Tuner:
         def request(config: dict[str, Any]) -> tune.PlacementGroupFactory:
             spec = specs[config["id"]]
@@ -294,8 +300,7 @@ class Run:
             tune_config=tune.TuneConfig(
                 scheduler=scheduler,
                 reuse_actors=True,
-                # One waiting for each that runs keeps the order given, yet never leaves a slot idle.
-                max_concurrent_trials=1 if slots == 1 else 2 * slots,
+                max_concurrent_trials=self.cluster.limit(),
                 trial_name_creator=lambda trial: trial.config["id"],
                 trial_dirname_creator=lambda trial: trial.config["id"],
             ),
@@ -366,17 +371,20 @@ class Cluster:
         self._settings = settings
         self._connected = False
 
-    def connect(self, console: Console) -> None:
-        """Start or join Ray, once."""
+    def connect(self, console: Console, cpu: float) -> None:
+        """Start or join Ray, once. ``cpu``: cores of a trial, to keep to ``max_concurrent`` here."""
         if self._connected:
             return
         for key, value in _RAY_SETTINGS.items():
             os.environ.setdefault(key, value)
+        # Few enough to keep the order given, enough that no slot is idle and no actor is thrown away.
+        os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(max(4, 2 * environment.cores())))
         settings = self._settings
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if settings.address is None:
+            cores, most = environment.cores(), settings.max_concurrent
             options |= {
-                "num_cpus": environment.cores(),
+                "num_cpus": cores if most is None or cpu > cores else min(cores, math.ceil(most * cpu)),
                 "include_dashboard": settings.dashboard,
                 "dashboard_host": "127.0.0.1",
             }
@@ -394,6 +402,12 @@ class Cluster:
     def gpus(self) -> float:
         """GPUs that the cluster has."""
         return float(ray.cluster_resources().get("GPU", 0))
+
+    def limit(self) -> int | None:
+        """The limit to leave to Tune. Tune reuses an actor only for a trial that waits already, and its own limit
+        lets none wait; so here Ray's cores are the limit, but for one at a time, where the order is to be kept."""
+        most = self._settings.max_concurrent
+        return most if most == 1 or self._settings.address is not None else None
 
     def slots(self, specs: Sequence[TrialSpec]) -> int:
         """How many of these trials run at a time, at most."""

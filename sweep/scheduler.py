@@ -38,7 +38,7 @@ class Rungs:
 
         An epoch that was recorded before counts once.
         """
-        if row.role != "search" or row.cell not in self._cells or epoch >= row.budget:
+        if not self._stoppable(row) or epoch >= row.budget:
             return True
         asha = self._asha(row)
         trial = SimpleNamespace(trial_id=row.id)
@@ -46,6 +46,15 @@ class Rungs:
             asha.on_trial_add(None, trial)
         decision = asha.on_trial_result(None, trial, {"epoch": epoch, "score": score})
         return decision != TrialScheduler.STOP
+
+    def epochs_of(self, row: TrialRow) -> frozenset[int]:
+        """The epochs at which this trial may be stopped."""
+        if not self._stoppable(row):
+            return frozenset()
+        return frozenset(int(epoch) for bracket in self._asha(row)._brackets for epoch, _ in bracket._rungs)
+
+    def _stoppable(self, row: TrialRow) -> bool:
+        return row.role == "search" and row.cell in self._cells
 
     def _asha(self, row: TrialRow) -> Any:
         """Ray's ASHA of a cell; its type asks for a controller and a whole Trial, its code for a trial's id only."""

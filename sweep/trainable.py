@@ -32,6 +32,7 @@ from reports.ledger import TrialRow
 from sweep import tasks
 
 CHECKPOINT = "state.pt"
+REPORT_SECONDS = 1.0
 logger = logging.getLogger(__name__)
 
 
@@ -43,6 +44,7 @@ class TrialSpec:
         row: its identity.
         epochs: the experiment's budget, which schedules depend on.
         cpu, gpu: its share of cores and of a GPU.
+        rungs: epochs at which early stopping decides.
         checkpoint: folder to continue from, relative to the experiment's; None starts anew.
     """
 
@@ -50,6 +52,7 @@ class TrialSpec:
     epochs: int
     cpu: float = 1
     gpu: float = 0
+    rungs: frozenset[int] = frozenset()
     checkpoint: str | None = None
 
 
@@ -92,12 +95,14 @@ class TransferTrial(tune.Trainable):
         self._domains: dict[tuple[str, str], Domain] = {}
         self._limits: Any = None
         self._become(shared.specs[config["id"]])
+        # What is loaded by now stays for good: a collection need not look at it again, which takes it 0.2 s a trial.
+        gc.freeze()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Become another trial; nothing of the former one stays, on the GPU neither."""
         self._release()
-        gc.collect()
         if torch.cuda.is_available():
+            gc.collect()
             torch.cuda.empty_cache()
         self._become(self._shared.specs[new_config["id"]])
         return True
@@ -162,42 +167,52 @@ class TransferTrial(tune.Trainable):
         return self._domains[key]
 
     def step(self) -> dict[str, Any]:
-        """One epoch, scored; or the failure that ended the trial."""
-        if self._failure is None:
-            try:
-                return self._epoch_result()
-            except Exception as error:
-                self._failure = self._describe(error)
-        state, trace = self._failure
-        return {
-            "state": state,
-            "error": trace,
-            "epoch": self._epoch,
-            "score": selection.guarded_score({}),
-            "done": True,
-        }
+        """Some epochs, scored, as one report; or the failure that ended the trial.
 
-    def _epoch_result(self) -> dict[str, Any]:
+        A report takes longer than a short epoch, so one stands for all epochs of :data:`REPORT_SECONDS`. It
+        never goes past a rung: early stopping decides there.
+        """
+        started = time.monotonic()
+        epochs: list[dict[str, Any]] = []
+        scored: tasks.Scored | None = None
+        try:
+            while self._failure is None:
+                scored, epoch = self._one_epoch()
+                epochs.append(epoch)
+                at_rung = self._epoch in self._spec.rungs
+                if self._finished or at_rung or time.monotonic() - started >= REPORT_SECONDS:
+                    break
+        except Exception as error:
+            self._failure = self._describe(error)
+        result: dict[str, Any] = {"epochs": epochs, "epoch": self._epoch, "state": "running", "done": False}
+        if scored is not None:
+            result["artefacts"] = {"logits": self._keep_logits(scored)}
+            result["score"] = selection.guarded_score(scored.criteria, self._shared.criterion)
+        if self._failure is not None:
+            state, trace = self._failure
+            return result | {"state": state, "error": trace, "score": selection.guarded_score({}), "done": True}
+        if self._finished:
+            return result | {"state": "done", "done": True}
+        if time.monotonic() - self._saved_at >= self._shared.checkpoint_seconds:
+            result[SHOULD_CHECKPOINT] = True
+        return result
+
+    @property
+    def _finished(self) -> bool:
+        return self._epoch >= self._spec.row.budget
+
+    def _one_epoch(self) -> tuple[tasks.Scored, dict[str, Any]]:
         started = time.perf_counter()
         losses = self._model.fit_epoch()
         scored = self._scoring(self._model)
         self._epoch += 1
-        last = self._epoch >= self._spec.row.budget
-        path = self._keep_logits(scored)
-        result = {
-            "state": "done" if last else "running",
+        return scored, {
             "epoch": self._epoch,
             "target_accuracy": scored.target_accuracy,
             "criteria": scored.criteria,
             "losses": losses,
             "seconds": time.perf_counter() - started,
-            "score": selection.guarded_score(scored.criteria, self._shared.criterion),
-            "artefacts": {"logits": path},
-            "done": last,
         }
-        if not last and time.monotonic() - self._saved_at >= self._shared.checkpoint_seconds:
-            result[SHOULD_CHECKPOINT] = True
-        return result
 
     def _keep_logits(self, scored: tasks.Scored) -> str:
         """Logits so far, so that other criteria on predictions can be computed later without training."""

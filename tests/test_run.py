@@ -184,9 +184,9 @@ def test_a_method_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     # More components than rank: the wrong number of classes in one spec makes its build fail inside the worker.
     broken = """
 original = runner.Run._specs
-def with_one_broken(self, ledger, todo):
+def with_one_broken(self, *args):
     import dataclasses
-    specs = original(self, ledger, todo)
+    specs = original(self, *args)
     for key, spec in specs.items():
         if spec.row.method == "nearest_neighbor":
             specs[key] = dataclasses.replace(spec, row=dataclasses.replace(spec.row, source="nowhere"))
