@@ -16,7 +16,9 @@ class DANNParams(AdaptationParams):
     """λ is the reversal's coefficient: the discriminator itself learns at full rate from the first step."""
 
     hidden: int = Field(256, ge=1, le=4096, description="units of the discriminator's two layers (Long 2018: 1024)")
-    discriminator_lr: float = Field(1.0, gt=0, le=100, description="× lr for the discriminator")
+    discriminator_lr: float = Field(
+        10.0, gt=0, le=100, description="× lr for the discriminator (Long 2018: 10 × that of pretrained layers)"
+    )
 
 
 class DANN(AdaptationMethod):
