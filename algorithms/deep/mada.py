@@ -16,6 +16,8 @@ from algorithms.training import AdaptationMethod, Batch
 class MADAParams(DANNParams):
     """As DANN's, with small discriminators: there are K of them."""
 
+    # K losses are summed, so that ten times the learning rate is too much here.
+    discriminator_lr: float = Field(1.0, gt=0, le=100, description="× lr for the discriminators")
     hidden: int = Field(32, ge=1, le=4096, description="units of each discriminator's hidden layer")
 
 
