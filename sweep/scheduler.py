@@ -104,6 +104,7 @@ class CellASHA(FIFOScheduler):
             return super().choose_trial_to_run(tune_controller)
         live = tune_controller.get_live_trials()
         for trial in [t for t in live if t.status == Trial.PENDING]:
+            trial.init_local_path()  # what Tune says of a trial in the end names its folder
             tune_controller.stop_trial(trial)
         if not any(t.status == Trial.RUNNING for t in live):
             tune_controller.request_stop_experiment()
