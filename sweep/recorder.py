@@ -13,6 +13,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from reports.ledger import FINISHED, Ledger, LedgerError, State
+from sweep.scheduler import trial_id
 from sweep.trainable import TrialSpec
 
 
@@ -43,7 +44,7 @@ class Recorder(Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial starts or continues."""
-        spec = self._specs[trial.config["id"]]
+        spec = self._specs[trial_id(trial)]
         self._write(lambda: self._ledger.start(spec.row.id, {"cpu": spec.cpu, "gpu": spec.gpu}))
         self._listener(spec.row.id, "started", {})
 
@@ -51,7 +52,7 @@ class Recorder(Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """Reported epochs, and the trial's end where the last of them is its last."""
-        key = trial.config["id"]
+        key = trial_id(trial)
         state: State = result["state"]
         # The scheduler has spoken by now: a result that is done before its budget was stopped.
         if state == "running" and result.get("done"):
@@ -70,17 +71,17 @@ class Recorder(Callback):
     def on_checkpoint(self, iteration: int, trials: list[Trial], trial: Trial, checkpoint: Any, **info: Any) -> None:
         """A checkpoint lies in the results folder now."""
         relative = Path(checkpoint.path).relative_to(self._folder)
-        self._write(lambda: self._ledger.set_checkpoint(trial.config["id"], relative.as_posix()))
+        self._write(lambda: self._ledger.set_checkpoint(trial_id(trial), relative.as_posix()))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """The trial's process was lost more often than it may be."""
         text = str(trial.get_error() or "the trial's process was lost")
-        self._write(lambda: self._ledger.finish(trial.config["id"], "failed", text))
-        self._listener(trial.config["id"], "failed", {"error": text})
+        self._write(lambda: self._ledger.finish(trial_id(trial), "failed", text))
+        self._listener(trial_id(trial), "failed", {"error": text})
 
     def _clean(self, trial: Trial) -> None:
         """A finished trial needs no checkpoint any more."""
-        self._write(lambda: self._ledger.set_checkpoint(trial.config["id"], None))
+        self._write(lambda: self._ledger.set_checkpoint(trial_id(trial), None))
         if trial.local_path:
             shutil.rmtree(trial.local_path, ignore_errors=True)
 

@@ -32,7 +32,7 @@ from sweep import SweepError, environment, features, plan, resources
 from sweep.experiment import Experiment, profiles
 from sweep.progress import Announcer, Board, View, best_of
 from sweep.recorder import Recorder
-from sweep.scheduler import CellASHA, Rungs
+from sweep.scheduler import CellASHA, InOrder, Rungs, trial_id
 from sweep.trainable import Shared, TransferTrial, TrialSpec, representation
 
 LEDGER = "ledger.sqlite"
@@ -288,21 +288,23 @@ class Run:
         scheduler: CellASHA,
         recorder: Recorder,
     ) -> tune.Tuner:
+        # Tune unpickles this function with the Trainable for every trial: what it needs stands in the config.
         def request(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-            spec = specs[config["id"]]
-            bundle = {"CPU": spec.cpu, "GPU": spec.gpu} if spec.gpu else {"CPU": spec.cpu}
-            return tune.PlacementGroupFactory([bundle])
+            cpu, gpu = config["trial"]["cpu"], config["trial"]["gpu"]
+            return tune.PlacementGroupFactory([{"CPU": cpu, "GPU": gpu} if gpu else {"CPU": cpu}])
 
+        space = [{"id": key, "cpu": spec.cpu, "gpu": spec.gpu} for key, spec in specs.items()]
         passes = len(list((self.folder / CHECKPOINTS).glob("pass-*"))) if (self.folder / CHECKPOINTS).exists() else 0
         return tune.Tuner(
             tune.with_resources(tune.with_parameters(self.trainable, shared=shared), request),
-            param_space={"id": tune.grid_search(list(specs))},
             tune_config=tune.TuneConfig(
+                search_alg=InOrder(space),
+                num_samples=len(space),
                 scheduler=scheduler,
                 reuse_actors=True,
                 max_concurrent_trials=self.cluster.limit(),
-                trial_name_creator=lambda trial: trial.config["id"],
-                trial_dirname_creator=lambda trial: trial.config["id"],
+                trial_name_creator=trial_id,
+                trial_dirname_creator=trial_id,
             ),
             run_config=tune.RunConfig(
                 name=f"pass-{passes:06}-{os.getpid()}",

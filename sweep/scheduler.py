@@ -13,6 +13,7 @@ from typing import Any
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
 
 from reports.ledger import TrialRow
 from sweep.experiment import EarlyStopping
@@ -78,12 +79,43 @@ class Rungs:
         }
 
 
+def trial_id(trial: Trial) -> str:
+    """The ledger's id of one of Tune's trials."""
+    return str(trial.config["trial"]["id"])
+
+
+class InOrder(Searcher):
+    """Gives Tune the planned trials one by one. (A grid of them would be copied whole for every trial.)
+
+    Args:
+        configs: what each trial's ``config["trial"]`` is to be, in order.
+    """
+
+    def __init__(self, configs: Iterable[dict[str, Any]]) -> None:
+        super().__init__(metric="score", mode="max")
+        self._rest = iter(list(configs))
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next trial; ``FINISHED`` after the last."""
+        config = next(self._rest, None)
+        return Searcher.FINISHED if config is None else {"trial": config}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Nothing is learnt from results: the plan is fixed."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger is the record."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: a later pass plans anew."""
+
+
 class CellASHA(FIFOScheduler):
     """Trials in the order given, stopped by :class:`Rungs`, paused with a checkpoint once interrupted.
 
     Args:
         rungs: with the stored epochs replayed already.
-        rows: trial id (``config["id"]``) → its row.
+        rows: trial id → its row.
     """
 
     def __init__(self, rungs: Rungs, rows: Mapping[str, TrialRow]) -> None:
@@ -93,7 +125,7 @@ class CellASHA(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Stop a trial that its rung does not promote; pause any when interrupted."""
-        row = self._rows[trial.config["id"]]
+        row = self._rows[trial_id(trial)]
         if not self._rungs.keep_going(row, result["epoch"], result["score"]):
             return TrialScheduler.STOP
         return TrialScheduler.PAUSE if self.interrupted else TrialScheduler.CONTINUE

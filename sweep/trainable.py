@@ -88,13 +88,13 @@ class TransferTrial(tune.Trainable):
     """One trial. Tune calls ``setup`` once a process, then ``reset_config`` for every further trial in it."""
 
     def setup(self, config: dict[str, Any], shared: Shared | None = None) -> None:
-        """Become the trial that ``config["id"]`` names."""
+        """Become the trial that ``config["trial"]`` names."""
         if shared is None:
             raise TypeError("TransferTrial needs its shared state (tune.with_parameters)")
         self._shared = shared
         self._domains: dict[tuple[str, str], Domain] = {}
         self._limits: Any = None
-        self._become(shared.specs[config["id"]])
+        self._become(shared.specs[config["trial"]["id"]])
         # What is loaded by now stays for good: a collection need not look at it again, which takes it 0.2 s a trial.
         gc.freeze()
 
@@ -104,7 +104,7 @@ class TransferTrial(tune.Trainable):
         if torch.cuda.is_available():
             gc.collect()
             torch.cuda.empty_cache()
-        self._become(self._shared.specs[new_config["id"]])
+        self._become(self._shared.specs[new_config["trial"]["id"]])
         return True
 
     def _become(self, spec: TrialSpec) -> None:
