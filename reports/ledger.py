@@ -11,7 +11,7 @@ import json
 import math
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -157,7 +157,7 @@ class Ledger:
                 raise LedgerError(
                     f"no results at {self.path.parent}: `python -m sweep run {self.path.parent.name}` first"
                 )
-            db = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None, timeout=30)
+            db = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=30)
         db.row_factory = sqlite3.Row
         return db
 
@@ -326,9 +326,20 @@ class Ledger:
         """Trial id → state, for every trial."""
         return dict(self._db.execute("SELECT id, state FROM trials").fetchall())
 
+    def ids(self, wanted: Callable[[str, str, str], bool]) -> list[str]:
+        """The trials whose (method, source, target) is wanted, of former plans too."""
+        rows = self._db.execute("SELECT id, method, source, target FROM trials")
+        return [key for key, *cell in rows if wanted(*cell)]
+
+    def seconds(self) -> float:
+        """Time spent in the epochs of the current plan's trials."""
+        query = "SELECT coalesce(sum(seconds), 0) FROM epochs JOIN trials ON id = trial WHERE position IS NOT NULL"
+        return float(self._db.execute(query).fetchone()[0])
+
     def checkpoints(self) -> dict[str, str]:
-        """Trial id → its newest checkpoint, relative to the experiment's folder, where it has one."""
-        return dict(self._db.execute("SELECT id, checkpoint FROM trials WHERE checkpoint IS NOT NULL").fetchall())
+        """Trial id → the checkpoint that an unfinished trial continues from, relative to the experiment's folder."""
+        query = "SELECT id, checkpoint FROM trials WHERE checkpoint IS NOT NULL AND state NOT IN ('done', 'stopped')"
+        return dict(self._db.execute(query).fetchall())
 
     def arrivals(self) -> Iterator[tuple[str, int, dict[str, float | None]]]:
         """(trial, epoch, criteria) of every stored epoch, in order of first arrival."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
+import pandas as pd
 import platformdirs
 import torch
 import typer
@@ -208,6 +210,7 @@ def status(name: Name, results: Results = Path("results")) -> None:
         recorded = ledger.meta("experiment") or {}
         criterion = recorded.get("criterion", selection.DEFAULT)
         found = selection.candidates(ledger)
+        spent = ledger.seconds()
     columns = [*TrialRow.__dataclass_fields__]
     rows = [TrialRow(**{c: record[c] for c in columns}) for record in trials.to_dict("records")]
     bests = best_of(found, criterion)
@@ -215,8 +218,7 @@ def status(name: Name, results: Results = Path("results")) -> None:
     out.print(board.table())
     counts = Counter(trials["state"])
     out.print(", ".join(f"{n} {state}" for state, n in sorted(counts.items())) + f" of {len(rows)} trials")
-    spent = (trials["finished_at"] - trials["started_at"]).dropna().sum()
-    out.print(f"{clock(float(spent))} of trial time spent", markup=False)
+    out.print(f"{clock(spent)} of trial time spent", markup=False)
     for record in trials[trials["state"].isin(["failed", "oom"])].head(5).to_dict("records"):
         last = str(record["error"] or "").strip().splitlines()[-1:] or ["no error recorded"]
         out.print(f"failed: {record['method']} {record['source']}-{record['target']}: {last[0]}", markup=False)
@@ -325,5 +327,13 @@ def run_app() -> None:
     try:
         app()
     except (SweepError, DataError, BackboneError, LedgerError) as error:
-        err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
-        sys.exit(BAD_INPUT)
+        _refuse(str(error))
+    except (sqlite3.Error, pd.errors.DatabaseError) as error:
+        _refuse(f"the ledger cannot be used: {error}")
+    except OSError as error:
+        _refuse(f"{error.filename or 'a file'}: {error.strerror or error}")
+
+
+def _refuse(message: str) -> NoReturn:
+    err.print(f"error: {message}", style="red", markup=False, soft_wrap=True)
+    sys.exit(BAD_INPUT)

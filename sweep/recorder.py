@@ -11,6 +11,7 @@ from typing import Any
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
+from ray.tune.result import SHOULD_CHECKPOINT
 
 from reports.ledger import FINISHED, Ledger, LedgerError, State
 from sweep.scheduler import trial_id
@@ -65,6 +66,7 @@ class Recorder(Callback):
         if state in ("failed", "oom"):
             self._write(lambda: self._ledger.finish(key, state, result["error"]))
         if state != "running":
+            result[SHOULD_CHECKPOINT] = False  # Tune would save a trial that was just stopped
             self._clean(trial)
         self._listener(key, "epoch" if state == "running" else state, result)
 

@@ -125,7 +125,7 @@ class Run:
         """
         with Ledger(self.folder / LEDGER, write=True) as ledger:
             if self.settings.fresh:
-                ledger.forget(row.id for row in self.search if self._wanted(row))
+                ledger.forget(ledger.ids(self._is_of_plan))
             self._record_run(ledger)
             while True:
                 rows = self._plan(ledger)
@@ -141,7 +141,11 @@ class Run:
         for row in rows:
             if self._wanted(row):
                 counts[final[row.id]] = counts.get(final[row.id], 0) + 1
-        return Outcome(counts, self._interrupted)
+        unfinished = any(self._is_todo(row, final) for row in rows)
+        return Outcome(counts, self._interrupted and unfinished)
+
+    def _is_of_plan(self, method: str, source: str, target: str) -> bool:
+        return method in self.experiment.methods and self.settings.only.keeps(method, source, target)
 
     def _wanted(self, row: TrialRow) -> bool:
         return self.settings.only.keeps(row.method, row.source, row.target)
@@ -166,13 +170,11 @@ class Run:
 
     def _plan(self, ledger: Ledger) -> list[TrialRow]:
         """Search trials and, for the cells whose search is complete, more seeds of what it chose."""
-        ledger.set_plan(self.search)
         states = ledger.states()
-        waiting = {r.cell for r in self.search if states[r.id] not in FINISHED and r.id not in self._failed}
-        found = selection.candidates(ledger)
-        if not found.empty:
-            cells = found[["method", "source", "target", "protocol"]].itertuples(index=False, name=None)
-            found = found[[cell not in waiting for cell in cells]]
+        waiting = {r.cell for r in self.search if states.get(r.id) not in FINISHED and r.id not in self._failed}
+        complete = {r.id for r in self.search if r.cell not in waiting}
+        found = selection.candidates(ledger, everything=True)
+        found = found[found["id"].isin(complete)].assign(role="search")
         rows = self.search + plan.confirmation(self.experiment, found)
         ledger.set_plan(rows)
         return rows
@@ -210,11 +212,12 @@ class Run:
             with self._interruptible(scheduler, view):
                 self._tuner(specs, shared, scheduler, recorder).fit()
         except Exception:
-            if recorder.error is not None:
-                raise recorder.error from None
-            raise
+            if recorder.error is None:
+                raise
         finally:
             view.stop()
+        if recorder.error is not None:  # Tune logs some errors of callbacks, and goes on
+            raise recorder.error
         self._interrupted = scheduler.interrupted
         self._after(ledger, specs)
 
@@ -391,9 +394,11 @@ class Cluster:
                 "dashboard_host": "127.0.0.1",
             }
         try:
-            context = ray.init(address=settings.address, **options)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise SweepError(f"cannot connect to Ray at {settings.address or 'this machine'}: {error}") from error
+            # "local": RAY_ADDRESS, where it is set, is a cluster that nobody asked for here.
+            context = ray.init(address=settings.address or "local", **options)
+        except (OSError, RuntimeError, ValueError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise SweepError(f"cannot connect to Ray at {settings.address or 'this machine'}: {first}") from error
         for name in ("ray", "ray.tune", "ray.train"):
             logging.getLogger(name).setLevel(logging.ERROR)
         _protect_token()

@@ -52,7 +52,7 @@ class Rungs:
         """The epochs at which this trial may be stopped."""
         if not self._stoppable(row):
             return frozenset()
-        return frozenset(int(epoch) for bracket in self._asha(row)._brackets for epoch, _ in bracket._rungs)
+        return frozenset(math.ceil(epoch) for bracket in self._asha(row)._brackets for epoch, _ in bracket._rungs)
 
     def _stoppable(self, row: TrialRow) -> bool:
         return row.role == "search" and row.cell in self._cells

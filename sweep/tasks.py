@@ -6,6 +6,7 @@ scored samples' labels; :class:`Scoring` keeps them, for one number that no deci
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,12 +58,12 @@ class Scoring:
     Args:
         target: labelled target samples that are scored.
         target_inputs: unlabelled target training inputs, for the criteria.
-        source: labelled source training samples, for the source score where nothing is held out.
+        source: labelled source training samples, for the source score where nothing is held out; None: no score.
         validation: source samples held out of training; None where the protocol holds out nothing.
     """
 
     def __init__(
-        self, target: Samples, target_inputs: NDArray[Any], source: Samples, validation: Samples | None
+        self, target: Samples, target_inputs: NDArray[Any], source: Samples | None, validation: Samples | None
     ) -> None:
         self._target, self._target_inputs, self._source, self._validation = target, target_inputs, source, validation
 
@@ -75,6 +76,8 @@ class Scoring:
         if self._validation is not None:
             held = model.predict(self._validation.inputs)
             source_score = criteria.accuracy(held.logits, self._validation.labels)
+        elif self._source is None:
+            source_score = math.nan
         else:
             features = model.predict(self._source.inputs).features
             source_score = criteria.leave_one_out_accuracy(features, self._source.labels)
@@ -90,9 +93,9 @@ def build(
     cls: type[Algorithm], params: Params, source: Domain, target: Domain, setting: Setting, device: str
 ) -> tuple[Algorithm | CrossFit, Scoring]:
     """A method ready to train on a pair, and what scores it. The split's seed is the trial's."""
-    train, validation = _hold_out(source.train, setting)
     if cls.label_access == "target_train":
         return _build_on_target(cls, params, target, setting, device)
+    train, validation = _hold_out(source.train, setting)
     task = _task(train, validation, target.train.inputs, None, setting)
     scoring = Scoring(target.scored, target.train.inputs, train, validation)
     return cls(task, params, device, setting.seed), scoring
@@ -119,9 +122,9 @@ def _build_on_target(
         part = target.train.take(rows)
         models.append(cls(_task(part, None, target.train.inputs, part, setting), params, device, setting.seed))
         scored.append(fold)
-    # Each sample's answer comes from the fold that did not train on it, so the whole set is its own validation.
+    # Out-of-fold accuracy on these labels would be the oracle's: there is no source score without it.
     model_of_all = CrossFit(models, scored, target.train.inputs)
-    return model_of_all, Scoring(target.train, target.train.inputs, target.train, target.train)
+    return model_of_all, Scoring(target.train, target.train.inputs, None, None)
 
 
 def _task(

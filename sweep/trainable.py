@@ -175,6 +175,7 @@ class TransferTrial(tune.Trainable):
         started = time.monotonic()
         epochs: list[dict[str, Any]] = []
         scored: tasks.Scored | None = None
+        artefacts: dict[str, str] = {}
         try:
             while self._failure is None:
                 scored, epoch = self._one_epoch()
@@ -182,12 +183,18 @@ class TransferTrial(tune.Trainable):
                 at_rung = self._epoch in self._spec.rungs
                 if self._finished or at_rung or time.monotonic() - started >= REPORT_SECONDS:
                     break
+            if scored is not None:
+                artefacts = {"logits": self._keep_logits(scored)}
         except Exception as error:
             self._failure = self._describe(error)
-        result: dict[str, Any] = {"epochs": epochs, "epoch": self._epoch, "state": "running", "done": False}
-        if scored is not None:
-            result["artefacts"] = {"logits": self._keep_logits(scored)}
-            result["score"] = selection.guarded_score(scored.criteria, self._shared.criterion)
+        result: dict[str, Any] = {
+            "epochs": epochs,
+            "epoch": self._epoch,
+            "artefacts": artefacts,
+            "score": selection.guarded_score(scored.criteria if scored else {}, self._shared.criterion),
+            "state": "running",
+            "done": False,
+        }
         if self._failure is not None:
             state, trace = self._failure
             return result | {"state": state, "error": trace, "score": selection.guarded_score({}), "done": True}
@@ -236,7 +243,8 @@ class TransferTrial(tune.Trainable):
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Continue after Tune lost this trial's process."""
-        self._continue_from(Path(checkpoint))
+        if self._failure is None:
+            self._continue_from(Path(checkpoint))
 
     def _continue_from(self, folder: Path) -> None:
         """Continue from a checkpoint; from the one before it where it is damaged; else from the start."""
@@ -247,7 +255,7 @@ class TransferTrial(tune.Trainable):
                 self._model.load_state_dict(state["model"])
                 self._epoch = int(state["epoch"])
                 return
-            except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            except (OSError, RuntimeError, LookupError, TypeError, ValueError, EOFError, pickle.PickleError) as error:
                 logger.warning("%s: the checkpoint %s cannot be used: %s", self._spec.row.id, candidate.name, error)
         self._epoch = 0
         self._build(self._spec)
