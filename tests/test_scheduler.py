@@ -75,3 +75,19 @@ def test_an_epoch_that_is_repeated_counts_once() -> None:
     assert once.recorded() == twice.recorded()
     ((_, recorded),) = [rung for rung in once.recorded()[rows[0].cell] if rung[0] == 10]
     assert recorded == scores
+
+
+def test_reports_at_the_decision_epochs_leave_the_same_rungs_as_a_replay_of_every_epoch() -> None:
+    stopping = EarlyStopping(grace=0.1, reduction=1.7)
+    rows = [_row(i) for i in range(12)]
+    rng = np.random.default_rng(1)
+    scores = {(row.id, epoch): float(rng.normal()) for row in rows for epoch in range(1, 31)}
+    live, replay = Rungs(stopping, {rows[0].cell}), Rungs(stopping, {rows[0].cell})
+    for row in rows:
+        for epoch in range(1, 31):
+            going = replay.keep_going(row, epoch, scores[row.id, epoch])
+            if epoch in live.epochs_of(row):
+                assert live.keep_going(row, epoch, scores[row.id, epoch]) == going
+            if not going:
+                break
+    assert live.recorded() == replay.recorded()
