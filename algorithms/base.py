@@ -27,7 +27,7 @@ class TrainingError(RuntimeError):
 class Params(BaseModel):
     """Hyperparameters of a method. Each field has a default, bounds and, in its description, the source."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)

@@ -12,22 +12,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 import algorithms.registry
 import datasets.registry
+from algorithms.networks import BACKBONES, SCRATCH
+from datasets.base import Dataset
 from reports import selection
 from sweep import SweepError
 
 SEARCH_SPACES = Path(__file__).resolve().parent.parent / "search_spaces"
 RESERVED = ("samples", "pairs")  # keys of a method's entry that are not hyperparameters
+NOT_SET = {"name": "an experiment's name is that of its file", "profile": "a profile is chosen with --profile"}
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Protocol(_Strict):
@@ -57,7 +61,17 @@ class Resources(_Strict):
     """What one trial takes."""
 
     cpu: float = Field(1, gt=0)
-    gpu: float | Literal["auto"] = Field("auto", description="share of a GPU for deep methods; auto: measured")
+    gpu: float | Literal["auto"] = Field(
+        "auto",
+        description="share of a GPU for deep methods; auto: one for fine-tuning, a quarter for smaller networks",
+    )
+
+    @field_validator("gpu")
+    @classmethod
+    def _whole_above_one(cls, gpu: float | Literal["auto"]) -> float | Literal["auto"]:
+        if gpu != "auto" and (gpu < 0 or (gpu > 1 and not gpu.is_integer())):
+            raise PydanticCustomError("gpu", "Should be auto, a share from 0 to 1, or a whole number above 1")
+        return gpu
 
 
 class Experiment(_Strict):
@@ -87,7 +101,7 @@ def names() -> list[str]:
 
 def describe(name: str) -> str:
     """The ``description`` of an experiment."""
-    return str(_read(_find(name)).get("description", ""))
+    return str(_read(_find(name))[1].get("description", ""))
 
 
 def load(name: str, profile: str | None = None, overrides: Sequence[str] = ()) -> Experiment:
@@ -102,20 +116,21 @@ def load(name: str, profile: str | None = None, overrides: Sequence[str] = ()) -
         SweepError: one line that names the file, the line and what is allowed there.
     """
     path = _find(name)
-    raw = _read(path)
+    raw, data = _read(path)
     lines = _Lines(path, raw)
-    data = _plain(raw)
-    profiles = data.pop("profiles", {}) or {}
-    if not isinstance(profiles, dict):
-        raise SweepError(f"{lines.at(('profiles',))}: profiles is a mapping of names to overrides")
+    profiles = _profiles(data, lines)
+    data.pop("profiles", None)
+    for where, layer in ((), data), *((("profiles", key), value) for key, value in profiles.items()):
+        for key, why in NOT_SET.items():
+            if key in layer:
+                raise SweepError(f"{lines.at((*where, key))}: {key!r} cannot be set: {why}")
     if profile is not None and profile != "default":
         if profile not in profiles:
             raise SweepError(f"{path.name} has no profile {profile!r}{nearest(profile, profiles)}")
-        data = _merge(data, profiles[profile] or {})
+        data = _merge(data, profiles[profile])
     for override in overrides:
         data = _merge(data, _parse_override(override))
-    data.setdefault("name", path.stem)
-    data["profile"] = profile or "default"
+    data |= {"name": path.stem, "profile": profile or "default"}
     try:
         experiment = Experiment.model_validate(data)
     except ValidationError as error:
@@ -125,8 +140,28 @@ def load(name: str, profile: str | None = None, overrides: Sequence[str] = ()) -
 
 
 def profiles(name: str) -> list[str]:
-    """The profiles that an experiment file names."""
-    return list(_plain(_read(_find(name))).get("profiles", {}) or {})
+    """The profiles that an experiment file names.
+
+    Raises:
+        SweepError: there is no such file, or it cannot be read, or its profiles are none.
+    """
+    path = _find(name)
+    raw, data = _read(path)
+    return list(_profiles(data, _Lines(path, raw)))
+
+
+def _profiles(data: Mapping[str, Any], lines: _Lines) -> dict[str, dict[str, Any]]:
+    found = data.get("profiles")
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise SweepError(f"{lines.at(('profiles',))}: is a mapping of names to overrides (it is {found!r})")
+    for name, overrides in found.items():
+        if overrides is not None and not isinstance(overrides, dict):
+            raise SweepError(
+                f"{lines.at(('profiles', name))}: a profile is a mapping like {{epochs: 20}} (it is {overrides!r})"
+            )
+    return {name: overrides or {} for name, overrides in found.items()}
 
 
 def _find(name: str) -> Path:
@@ -141,17 +176,36 @@ def _find(name: str) -> Path:
     return path
 
 
-def _read(path: Path) -> CommentedMap:
+def _read(path: Path) -> tuple[CommentedMap, dict[str, Any]]:
+    """A file with the lines its values stand on, and the same without ruamel's types."""
     try:
-        data = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8"))
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise SweepError(f"{path.name}, line {line}: not valid YAML: {error.problem}") from None
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SweepError(f"{path.name} cannot be read: {error}") from None
-    if not isinstance(data, CommentedMap):
+    raw, plain = _parse(text, path.name, "rt")
+    if not isinstance(raw, CommentedMap):
         raise SweepError(f"{path.name} is not an experiment: it should be a mapping that starts with `dataset:`")
-    return data
+    return raw, plain
+
+
+def _parse(text: str, where: str, kind: Literal["rt", "safe"]) -> tuple[Any, Any]:
+    """YAML as ruamel gives it, and the same without ruamel's types.
+
+    Raises:
+        SweepError: it is not valid, or too deep; one line that starts with ``where``.
+    """
+    try:
+        raw = YAML(typ=kind, pure=True).load(io.StringIO(text))
+        return raw, _plain(raw)
+    except MarkedYAMLError as error:
+        if error.problem_mark and kind == "rt":
+            where += f", line {error.problem_mark.line + 1}"
+        problem: object = error.problem or error.context or "no reason given"
+    except RecursionError:
+        problem = "nested too deeply"
+    except (YAMLError, ValueError, TypeError, AttributeError, LookupError) as error:  # some tags raise the latter
+        problem = error
+    raise SweepError(f"{where}: not valid YAML: {' '.join(str(problem).split())}")
 
 
 def _plain(value: Any) -> Any:
@@ -178,10 +232,9 @@ def _parse_override(text: str) -> dict[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise SweepError(f"--set takes path.to.value=…, not {text!r}")
-    try:
-        parsed: Any = _plain(YAML(typ="safe", pure=True).load(io.StringIO(value)))
-    except MarkedYAMLError as error:
-        raise SweepError(f"--set {text}: not valid YAML: {error.problem}") from None
+    if key.partition(".")[0] in NOT_SET:
+        raise SweepError(f"--set {key}: {NOT_SET[key.partition('.')[0]]}")
+    _, parsed = _parse(value, f"--set {key}", "safe")
     for part in reversed(key.split(".")):
         parsed = {part: parsed}
     return parsed
@@ -252,8 +305,9 @@ def _check(experiment: Experiment, lines: _Lines) -> None:
     if experiment.criterion not in selection.CRITERIA:
         hint = nearest(experiment.criterion, selection.CRITERIA)
         raise SweepError(f"{lines.at(('criterion',))}: unknown criterion {experiment.criterion!r}{hint}")
-    if experiment.protocol.training != "raw" and experiment.protocol.backbone is None:
-        raise SweepError(f"{lines.at(('protocol',))}: training {experiment.protocol.training!r} needs a backbone")
+    _check_protocol(experiment.protocol, dataset, lines)
+    if not experiment.pairs:
+        raise SweepError(f"{lines.at(('pairs',))}: {_PAIRS} (it is [])")
     if experiment.pairs != "all":
         for i, pair in enumerate(experiment.pairs):
             parse_pair(pair, dataset.domains, lines.at(("pairs", i)))
@@ -261,6 +315,29 @@ def _check(experiment: Experiment, lines: _Lines) -> None:
         raise SweepError(f"{lines.at(('methods',))}: names no method{nearest('', algorithms.registry.names())}")
     for method, entry in experiment.methods.items():
         _check_method(method, entry, dataset.domains, lines)
+
+
+def _check_protocol(protocol: Protocol, dataset: type[Dataset], lines: _Lines) -> None:
+    name, training = protocol.backbone, protocol.training
+    where = lines.at(("protocol", "backbone"))
+    if name is None:
+        if training != "raw":
+            raise SweepError(f"{lines.at(('protocol',))}: training {training!r} needs a backbone")
+        return
+    if name not in (networks := {*SCRATCH, *BACKBONES}):
+        raise SweepError(f"{where}: unknown backbone {name!r}{nearest(name, networks)}")
+    if training in ("frozen", "finetune") and name not in BACKBONES:
+        raise SweepError(
+            f"{where}: training {training!r} needs a pretrained backbone ({', '.join(sorted(BACKBONES))}), not {name!r}"
+        )
+    if training != "raw" and dataset.raw_backbone != "pixels":
+        raise SweepError(
+            f"{where}: training {training!r} needs a dataset of images; {dataset.name} has vectors "
+            f"({dataset.raw_backbone}): leave `protocol` out"
+        )
+
+
+_PAIRS = "pairs is `all` or a list like [a-b, b-a]"
 
 
 def _check_method(method: str, entry: Mapping[str, Any], domains: Sequence[str], lines: _Lines) -> None:
@@ -271,10 +348,10 @@ def _check_method(method: str, entry: Mapping[str, Any], domains: Sequence[str],
     samples = entry.get("samples")
     if samples is not None and (not isinstance(samples, int) or isinstance(samples, bool) or samples < 1):
         raise SweepError(f"{lines.at((*place, 'samples'))}: samples is a whole number from 1 (it is {samples!r})")
-    pairs = entry.get("pairs", [])
-    if not isinstance(pairs, list):
-        raise SweepError(f"{lines.at((*place, 'pairs'))}: pairs is a list like [a-b, b-a] (it is {pairs!r})")
-    for pair in pairs:
+    pairs = entry.get("pairs", "all")
+    if pairs != "all" and (not isinstance(pairs, list) or not pairs):
+        raise SweepError(f"{lines.at((*place, 'pairs'))}: {_PAIRS} (it is {pairs!r})")
+    for pair in pairs if pairs != "all" else ():
         parse_pair(str(pair), domains, lines.at((*place, "pairs")))
     for key, value in entry.items():
         if key in RESERVED:
@@ -312,13 +389,30 @@ def _extremes(value: Any, where: str, samples: int | None) -> list[Any]:
         raise SweepError(f"{where}: {kind} takes {DISTRIBUTIONS[kind]} numbers (it is {bounds!r})")
     if bounds[0] >= bounds[1] or ("log" in kind and bounds[0] <= 0):
         raise SweepError(f"{where}: {kind} needs lower < upper{', both positive' * ('log' in kind)} (it is {bounds!r})")
+    if "randint" in kind and not all(float(b).is_integer() for b in bounds):
+        raise SweepError(f"{where}: {kind} takes whole numbers (it is {bounds!r})")
+    if kind.startswith("q") and not _divides(bounds[2], bounds[:2]):
+        raise SweepError(
+            f"{where}: {kind} takes lower, upper, step: step above 0, both bounds multiples of it (it is {bounds!r})"
+        )
     if samples is None:
         raise SweepError(f"{where}: a range needs `samples: N` beside it, the number of draws")
     return [bounds[0], bounds[1] - 1 if "randint" in kind else bounds[1]]
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond any float
+        return False
+
+
+def _divides(step: float, bounds: Sequence[float]) -> bool:
+    """Whether the bounds are multiples of the step, as Ray's quantized ranges demand."""
+    try:
+        return step > 0 and all(math.isclose(b / step, round(b / step)) for b in bounds)
+    except OverflowError:
+        return False
 
 
 def parse_pair(text: str, domains: Sequence[str], where: str = "--only") -> tuple[str, str]:

@@ -40,14 +40,17 @@ class Filter:
         """From ``method=a,b`` and ``pair=x-y``.
 
         Raises:
-            SweepError: an unknown key, or a method or pair that the experiment does not have.
+            SweepError: an unknown key, one without a value, or a method or pair that the experiment does not have.
         """
         chosen: dict[str, set[str]] = defaultdict(set)
         for text in texts:
             key, equals, values = text.partition("=")
             if not equals or key not in ("method", "pair"):
                 raise SweepError(f"--only takes method=a,b or pair=source-target, not {text!r}")
-            chosen[key].update(v.strip() for v in values.split(",") if v.strip())
+            wanted = [v.strip() for v in values.split(",") if v.strip()]
+            if not wanted:
+                raise SweepError(f"--only {key}= names none: it takes method=a,b or pair=source-target")
+            chosen[key].update(wanted)
         for method in chosen["method"]:
             if method not in experiment.methods:
                 raise SweepError(
@@ -55,7 +58,7 @@ class Filter:
                 )
         domains = datasets.registry.get(experiment.dataset).domains
         pairs = {parse_pair(text, domains) for text in chosen["pair"]}
-        known = set(_pairs(experiment, None))
+        known = {pair for entry in experiment.methods.values() for pair in _pairs(experiment, entry)}
         for source, target in pairs - known:
             names = ", ".join("-".join(p) for p in sorted(known))
             raise SweepError(f"--only: {experiment.name} has no pair {source}-{target} ({names})")
@@ -198,12 +201,13 @@ def _digest(path: str) -> str:
         raise SweepError(f"protocol.weights: {path} cannot be read: {error.strerror}") from None
 
 
-def _pairs(experiment: Experiment, entry: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+def _pairs(experiment: Experiment, entry: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The pairs of a method's entry, each once: its own, or the experiment's."""
     domains = datasets.registry.get(experiment.dataset).domains
-    texts = entry.get("pairs") if entry is not None and "pairs" in entry else experiment.pairs
+    texts = entry.get("pairs", experiment.pairs)
     if texts == "all":
         return list(itertools.permutations(domains, 2))
-    return [parse_pair(str(text), domains, "pairs") for text in texts or []]
+    return list(dict.fromkeys(parse_pair(str(text), domains, "pairs") for text in texts))
 
 
 def _scored_pairs(experiment: Experiment, cls: type[Algorithm], entry: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep import SweepError, experiment
+from sweep import SweepError, experiment, plan
 
 GOOD = """\
 dataset: offline_digits
@@ -57,6 +57,44 @@ def test_profile_and_set_override_the_file(tmp_path: Path) -> None:
         ("offline_digits", "ofline_digits", ("line 1", "did you mean 'offline_digits'?")),
         ("epochs: 9", "epochs: many", ("line 3", "epochs", "many")),
         ("epochs: 9", "epochs: [9", ("not valid YAML", "line")),
+        ("epochs: 9", "description: a\x01b", ("not valid YAML", "mine.yaml")),
+        ("epochs: 9", "epochs: !!int many", ("not valid YAML", "many")),
+        ("epochs: 9", "epochs: !!timestamp many", ("not valid YAML",)),
+        ("epochs: 9", f"epochs: {'[' * 3000}", ("nested too deeply",)),
+        ("{epochs: 90}", "3", ("line 10", "profiles.long", "3")),
+        ("\n  long: {epochs: 90}", " 3", ("line 9", "profiles", "3")),
+        ("{epochs: 90}", "{name: other}", ("line 10", "'name'", "file")),
+        ("epochs: 9\n", "name: other\n", ("line 3", "'name'", "file")),
+        ("epochs: 9\n", "profile: long\n", ("line 3", "'profile'", "--profile")),
+        ("mu: 1", "mu: .inf", ("line 8", "finite")),
+        ("mu: 1", "mu: .nan", ("line 8", "finite")),
+        ("mu: 1", "samples: 2\n    mu: {quniform: [1, 10, 0]}", ("line 9", "step above 0")),
+        ("mu: 1", "samples: 2\n    mu: {quniform: [1, 10, -1]}", ("line 9", "step above 0")),
+        ("mu: 1", "samples: 2\n    mu: {quniform: [1, 10, 1.0e-320]}", ("line 9", "step above 0")),
+        ("mu: 1", "samples: 2\n    mu: {qloguniform: [1, 10, 3]}", ("line 9", "multiples")),
+        ("mu: 1", "samples: 2\n    mu: {randint: [1.5, 3]}", ("line 9", "whole numbers")),
+        ("mu: 1", f"samples: 2\n    mu: {{uniform: [1, 1{'0' * 400}]}}", ("line 9", "takes 2 numbers")),
+        ("mu: 1", "pairs: []", ("line 8", "pairs", "all", "[]")),
+        ("mu: 1", "pairs: some", ("line 8", "pairs", "all", "'some'")),
+        ("[rendered-photo]", "[]", ("line 2", "pairs", "all", "[]")),
+        (
+            "epochs: 9\n",
+            "protocol: {backbone: smal_cnn, training: scratch}\n",
+            ("line 3", "'smal_cnn'", "did you mean 'small_cnn'?"),
+        ),
+        ("epochs: 9\n", "protocol: {backbone: resnet5}\n", ("line 3", "'resnet5'", "did you mean 'resnet50'?")),
+        ("epochs: 9\n", "protocol: {training: scratch}\n", ("line 3", "needs a backbone")),
+        ("epochs: 9\n", "protocol: {backbone: small_cnn, training: frozen}\n", ("line 3", "pretrained", "resnet50")),
+        ("epochs: 9\n", "protocol: {backbone: small_cnn, training: finetune}\n", ("line 3", "pretrained", "resnet50")),
+        (
+            "offline_digits\npairs: [rendered-photo]\n",
+            "office_caltech10\nprotocol: {backbone: resnet50, training: frozen}\n",
+            ("line 2", "images", "surf_bow800"),
+        ),
+        ("epochs: 9\n", "resources: {gpu: -0.1}\n", ("line 3", "resources.gpu", "from 0 to 1", "-0.1")),
+        ("epochs: 9\n", "resources: {gpu: 1.5}\n", ("line 3", "resources.gpu", "whole number", "1.5")),
+        ("epochs: 9\n", "resources: {gpu: .inf}\n", ("line 3", "resources.gpu", "finite")),
+        ("epochs: 9\n", "resources: {gpu: most}\n", ("line 3", "resources.gpu", "most")),
         ("epochs: 9", "criterion: information_maximisation", ("line 3", "did you mean 'information_maximization'?")),
     ],
 )
@@ -85,3 +123,49 @@ def test_yaml_cannot_construct_objects(tmp_path: Path) -> None:
     except SweepError as error:
         assert "\n" not in str(error)
     assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("name=other", ("--set name", "file")),
+        ("profile=long", ("--set profile", "--profile")),
+        ("profile.x=long", ("--set profile", "--profile")),
+        ("epochs=[9", ("--set epochs", "not valid YAML")),
+        ("description=a\x01b", ("--set description", "not valid YAML")),
+        ("epochs=!!int many", ("--set epochs", "not valid YAML")),
+        (f"epochs={'[' * 3000}", ("--set epochs", "nested too deeply")),
+        ("description=&again [*again]", ("--set description", "nested too deeply")),
+        ("epochs", ("path.to.value",)),
+        ("pairs=[]", ("line 2", "pairs")),
+    ],
+)
+def test_what_is_wrong_in_set_is_said_in_one_line(tmp_path: Path, override: str, parts: tuple[str, ...]) -> None:
+    with pytest.raises(SweepError) as caught:
+        experiment.load(_write(tmp_path, GOOD), None, [override])
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize("profiles", ["profiles: 3", "profiles: [long]", "profiles: {long: 3}"])
+def test_profiles_that_are_none_are_refused_where_they_are_listed(tmp_path: Path, profiles: str) -> None:
+    path = _write(tmp_path, GOOD[: GOOD.index("profiles:")] + profiles)
+    with pytest.raises(SweepError, match=r"line 9: profiles"):
+        experiment.profiles(path)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        *(f"resources.gpu={gpu}" for gpu in ("0", "0.25", "1", "2", "auto")),
+        "protocol={backbone: small_cnn, training: scratch}",
+        "protocol={backbone: resnet50, training: scratch}",
+        "protocol={backbone: resnet50, training: finetune}",
+        "methods.tca={mu: {quniform: [0.1, 0.5, 0.1]}, n_components: {qloguniform: [5, 50, 5]}, samples: 3}",
+        "methods.tca.pairs=all",
+    ],
+)
+def test_what_is_right_is_accepted(tmp_path: Path, override: str) -> None:
+    assert plan.search(experiment.load(_write(tmp_path, GOOD), None, [override]))

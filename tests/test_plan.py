@@ -85,9 +85,24 @@ def test_filter_refuses_what_the_experiment_does_not_have(tmp_path: Path) -> Non
     assert keep.keeps("tca", "uci", "photo")
     assert not keep.keeps("nearest_neighbor", "uci", "photo")
     assert not keep.keeps("tca", "rendered", "photo")
-    for text in ("method=coral", "pair=photo-uci", "speed=fast", "tca"):
+    for text in ("method=coral", "pair=photo-uci", "speed=fast", "tca", "method=", "pair=", "pair= , "):
         with pytest.raises(SweepError):
             plan.Filter.parse([text], loaded)
+
+
+def test_a_pair_named_twice_counts_once_and_a_method_may_have_pairs_of_its_own(tmp_path: Path) -> None:
+    methods = {
+        "nearest_neighbor": "{}",
+        "tca": "{pairs: [photo-uci, photo-uci]}",
+        "coral": "{pairs: all}",
+    }
+    loaded = _load(tmp_path, methods=methods)
+    pairs = [(r.method, r.source, r.target) for r in plan.search(loaded)]
+    assert len(pairs) == len(set(pairs)) == 2 + 1 + 6
+    assert plan.Filter.parse(["pair=photo-uci"], loaded).keeps("tca", "photo", "uci")
+    del methods["coral"]
+    with pytest.raises(SweepError, match="no pair photo-rendered"):
+        plan.Filter.parse(["pair=photo-rendered"], _load(tmp_path, methods=methods))
 
 
 def test_only_cells_of_six_or_more_may_be_stopped(tmp_path: Path) -> None:
