@@ -114,22 +114,29 @@ class Board:
             title=None,
             caption=f"ended/all, target accuracy of the choice by {self.criterion} so far",
             pad_edge=False,
+            padding=(0, 1, 0, 0),
             box=None,
         )
         table.add_column("method", no_wrap=True)
         for source, target in pairs:
-            table.add_column(f"{source[:1].upper()}→{target[:1].upper()}" if len(pairs) > 6 else f"{source}→{target}")
+            short = f"{source[:1].upper()}→{target[:1].upper()}"
+            table.add_column(short if len(pairs) > 3 else f"{source}→{target}", justify="right", no_wrap=True)
+        compact = len(pairs) > 6
         for method in methods:
-            table.add_row(method, *(self._cell(cells.get((method, *pair)), (method, *pair)) for pair in pairs))
+            shown = (self._cell(cells.get((method, *pair)), (method, *pair), compact) for pair in pairs)
+            table.add_row(method, *shown)
         return table
 
-    def _cell(self, counts: Counter[str] | None, cell: tuple[str, str, str]) -> Text:
+    def _cell(self, counts: Counter[str] | None, cell: tuple[str, str, str], compact: bool) -> Text:
+        """``5/21 47.6``; with many pairs, ``5/21`` until all have ended, then ``47.6``."""
         if counts is None:
             return Text("")
         ended = sum(counts[s] for s in ENDED)
-        text = Text(f"{ended}/{counts.total()}")
-        if cell in self._best:
-            text.append(f" {self._best[cell][1]:.1f}", style="bold")
+        best = f"{self._best[cell][1]:.1f}" if cell in self._best else ""
+        over = ended == counts.total() and bool(best)
+        text = Text("" if compact and over else f"{ended}/{counts.total()}")
+        if best and (over or not compact):
+            text.append(f"{' ' * bool(text.plain)}{best}", style="bold")
         if counts["failed"] or counts["oom"]:
             text.append(f" {counts['failed'] + counts['oom']}✗", style="red")
         if counts["running"]:
