@@ -44,7 +44,7 @@ $(STAMP): pyproject.toml requirements.lock
 	fi
 	touch $@
 
-lock:  ## write requirements.lock anew from pyproject.toml's ranges
+lock: install  ## write requirements.lock anew from pyproject.toml's ranges
 	$(BIN)/uv pip compile -q --all-extras --no-header --no-annotate --universal --python-version 3.11 pyproject.toml -o requirements.lock
 
 clean:

@@ -109,6 +109,8 @@ class Run:
         self.folder = (settings.results / experiment.name).absolute()
         self.dataset: Dataset = plan.dataset_of(experiment, settings.data_root, settings.cache, Announcer(console))
         self.search = plan.search(experiment)
+        if not any(self._wanted(row) for row in self.search):
+            raise SweepError(f"--only leaves no trial of {experiment.name}: no such method runs on such a pair")
         self.cluster = Cluster(settings)
         self._failed: set[str] = set()
         self._gpu_shares: dict[str, float] = {}

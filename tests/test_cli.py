@@ -54,6 +54,7 @@ def test_bad_names_are_refused(sweep, tmp_path: Path) -> None:  # type: ignore[n
     _refused(sweep("run", "quickstart", "--set", "methods.tca.mu=-1"), "methods.tca.mu", "-1")
     _refused(sweep("run", "quickstart", "--set", "methods.tcaa={}"), "did you mean 'tca'")
     _refused(sweep("run", "quickstart", "--profile", "gpuu"), "gpuu")
+    _refused(sweep("run", "quickstart", "--only", "method=dann", "--only", "pair=uci-photo"), "leaves no trial")
     _refused(sweep("data", "verify", "office32"), "office32")
     _refused(sweep("status", "quickstart", "--results", tmp_path), "run quickstart")
     _refused(sweep("report", "quickstart", "--results", tmp_path), "run quickstart")
