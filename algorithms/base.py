@@ -112,6 +112,13 @@ class Algorithm(ABC):
             TrainingError: a loss is not finite.
         """
 
+    def shorten_epoch(self, steps: int) -> float:
+        """Make epochs of at most so many steps, to time them; return the share of a whole epoch that this is.
+
+        A unit of budget that has no steps stays whole: 1.
+        """
+        return 1.0
+
     @abstractmethod
     def predict(self, inputs: NDArray[Any]) -> Prediction:
         """Logits and features for any inputs of the task's form, unseen ones too.

@@ -34,6 +34,10 @@ class CrossFit:
         losses = [model.fit_epoch() for model in self.models]
         return {name: float(np.mean([loss[name] for loss in losses])) for name in losses[0]}
 
+    def shorten_epoch(self, steps: int) -> float:
+        """Shorten each fold's; the folds are of one size, but for a sample."""
+        return max(model.shorten_epoch(steps) for model in self.models)
+
     def predict(self, inputs: NDArray[Any]) -> Prediction:
         """Out-of-fold for the array given at construction; the mean over models for any other."""
         if inputs is not self.inputs:

@@ -269,6 +269,12 @@ class DeepMethod(Algorithm):
                 )
         return means
 
+    def shorten_epoch(self, steps: int) -> float:
+        """Make epochs of at most so many steps; return the share of a whole epoch that this is."""
+        whole = self.steps_per_epoch
+        self.steps_per_epoch = min(steps, whole)
+        return self.steps_per_epoch / whole
+
     @torch.no_grad()
     def predict(self, inputs: NDArray[Any]) -> Prediction:
         """Logits and bottleneck features in evaluation mode; images by their centre crop.

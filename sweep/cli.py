@@ -27,6 +27,7 @@ from datasets.base import DataError, Dataset
 from reports import document, selection
 from reports.ledger import FINISHED, Ledger, LedgerError, TrialRow
 from sweep import SweepError, doctor, experiment, plan, resources
+from sweep.forecast import Forecast
 from sweep.progress import Board, best_of, clock
 from sweep.runner import LEDGER, Outcome, Run, Settings, choose_profile, open_states
 
@@ -122,7 +123,9 @@ def run(
     only: Annotated[list[str] | None, typer.Option(help="method=a,b or pair=source-target; may be repeated.")] = None,
     set_: Set = None,
     profile: Profile = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan, forecast how long it takes, and stop.")
+    ] = False,
     max_concurrent: Annotated[int | None, typer.Option(min=1, help="Trials at a time.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget earlier results of these trials.")] = False,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster (auto, or host:port).")] = None,
@@ -149,6 +152,10 @@ def run(
         err.print(f"profile {chosen}: {why}")
     err.print(_plan_table(sweep, loaded))
     if dry_run:
+        try:
+            err.print(_forecast_line(sweep.forecast()), markup=False)
+        except (DataError, BackboneError) as error:  # the plan stands without them
+            err.print(f"no forecast: {error}", markup=False)
         return
     _finish(name, sweep.execute())
 
@@ -185,6 +192,16 @@ def _plan_table(sweep: Run, loaded: experiment.Experiment) -> Table:
     if loaded.confirm.seeds > 1:
         table.caption = f"and {loaded.confirm.seeds - 1} more seeds of each cell's choice by {loaded.criterion}"
     return table
+
+
+def _forecast_line(expected: Forecast) -> str:
+    core = sum(expected.core_seconds.values())
+    slow = sorted(expected.core_seconds.items(), key=lambda item: -item[1])[:3]
+    return (
+        f"forecast: {clock(expected.seconds)} with {expected.slots} at a time, {clock(core)} of trials "
+        f"(most for {', '.join(f'{method} {clock(seconds)}' for method, seconds in slow)}); a little of each method "
+        "was timed here and now"
+    )
 
 
 def _finish(name: str, outcome: Outcome) -> None:

@@ -13,13 +13,14 @@ import shutil
 import signal
 import stat
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import ray
+import torch
 from ray import tune
 from rich.console import Console
 
@@ -30,6 +31,7 @@ from reports import selection
 from reports.ledger import FINISHED, Ledger, TrialRow
 from sweep import SweepError, environment, features, plan, resources
 from sweep.experiment import Experiment, profiles
+from sweep.forecast import Forecast, forecast
 from sweep.progress import Announcer, Board, View, best_of
 from sweep.recorder import Recorder
 from sweep.scheduler import CellASHA, InOrder, Rungs, trial_id
@@ -146,6 +148,38 @@ class Run:
         unfinished = any(self._is_todo(row, final) for row in rows)
         return Outcome(counts, self._interrupted and unfinished)
 
+    def forecast(self) -> Forecast:
+        """How long it will take: the data is prepared as for the run, and a little of every method is timed.
+
+        Raises:
+            DataError, BackboneError: data or weights are missing or damaged.
+        """
+        states = {} if self.settings.fresh else open_states(self.folder / LEDGER)
+        todo = [row for row in self.search if self._wanted(row) and states.get(row.id) not in FINISHED]
+        weights = self.experiment.protocol.weights
+        path = Path(weights) if weights else None
+        tuned = {p["backbone"] for p in (json.loads(row.protocol) for row in todo) if p["training"] == "finetune"}
+        gpus = float(torch.cuda.device_count())
+        return forecast(
+            self.experiment,
+            todo,
+            features.load(self.dataset, _wanted_arrays(todo), self.settings.cache, Announcer(self.console), path),
+            len(self.dataset.classes),
+            self._slots({"CPU": environment.cores(), "GPU": gpus}, todo, gpus),
+            {backbone: load_pretrained(backbone, path) for backbone in tuned},
+            "cuda" if gpus else "cpu",
+        )
+
+    def _slots(self, total: Mapping[str, float], todo: Sequence[TrialRow], gpus: float) -> int:
+        """Trials at a time on so many cores and GPUs."""
+        shares = [self._share(row, gpus) for row in todo]
+        cpu, gpu = min((c for c, _ in shares), default=1.0), max((g for _, g in shares), default=0.0)
+        fits = max(1, int(total["CPU"] // cpu if not gpu else min(total["CPU"] // cpu, total["GPU"] // gpu)))
+        return min(fits, self.settings.max_concurrent or fits)
+
+    def _share(self, row: TrialRow, gpus: float) -> tuple[float, float]:
+        return resources.share(row, json.loads(row.protocol)["training"], self.experiment.resources, gpus)
+
     def _is_of_plan(self, method: str, source: str, target: str) -> bool:
         return method in self.experiment.methods and self.settings.only.keeps(method, source, target)
 
@@ -244,8 +278,7 @@ class Run:
         checkpoints = ledger.checkpoints()
         specs = {}
         for row in todo:
-            training = json.loads(row.protocol)["training"]
-            cpu, gpu = resources.share(row, training, self.experiment.resources, self.cluster.gpus())
+            cpu, gpu = self._share(row, self.cluster.gpus())
             specs[row.id] = TrialSpec(
                 row=row,
                 epochs=self.experiment.epochs,
@@ -258,10 +291,7 @@ class Run:
 
     def _put_arrays(self, todo: Sequence[TrialRow]) -> dict[tuple[str, str], ray.ObjectRef]:
         """Each domain once into the object store, from where every process on a node reads the same copy."""
-        wanted = [
-            (domain, representation(json.loads(row.protocol))) for row in todo for domain in (row.source, row.target)
-        ]
-        missing = [key for key in dict.fromkeys(wanted) if key not in self._arrays]
+        missing = [key for key in _wanted_arrays(todo) if key not in self._arrays]
         weights = self.experiment.protocol.weights
         loaded = features.load(
             self.dataset, missing, self.settings.cache, Announcer(self.console), Path(weights) if weights else None
@@ -431,6 +461,12 @@ def _protect_token() -> None:
     token = Path.home() / ".ray" / "auth_token"
     if token.is_file():
         token.chmod(stat.S_IRUSR | stat.S_IWUSR)
+
+
+def _wanted_arrays(rows: Iterable[TrialRow]) -> list[tuple[str, str]]:
+    """(domain, representation) of every array that these trials work on, each once."""
+    wanted = [(domain, representation(json.loads(row.protocol))) for row in rows for domain in (row.source, row.target)]
+    return list(dict.fromkeys(wanted))
 
 
 def open_states(path: Path) -> dict[str, str]:

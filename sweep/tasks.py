@@ -6,6 +6,7 @@ scored samples' labels; :class:`Scoring` keeps them, for one number that no deci
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from algorithms.cross_fit import CrossFit
 from datasets import splits
 from datasets.base import Domain, Samples
 from reports import criteria
+from reports.ledger import TrialRow
 
 FOLDS = 5
 
@@ -33,6 +35,27 @@ class Setting:
     backbone: str
     training: Any
     pretrained: StateDict | None = None
+
+
+def setting_of(row: TrialRow, epochs: int, num_classes: int, pretrained: StateDict | None = None) -> Setting:
+    """The setting of a planned trial.
+
+    Args:
+        row: its identity.
+        epochs: the experiment's budget, which schedules depend on.
+        num_classes: of the dataset.
+        pretrained: the backbone's weights, where it is fine-tuned.
+    """
+    protocol = json.loads(row.protocol)
+    return Setting(
+        holdout=protocol["holdout"],
+        seed=row.seed,
+        epochs=epochs,
+        num_classes=num_classes,
+        backbone=protocol["backbone"],
+        training=protocol["training"],
+        pretrained=pretrained,
+    )
 
 
 @dataclass(frozen=True)

@@ -139,15 +139,8 @@ class TransferTrial(tune.Trainable):
         protocol = json.loads(row.protocol)
         cls = algorithms.registry.get(row.method)
         weights = self._shared.pretrained.get(protocol["backbone"]) if protocol["training"] == "finetune" else None
-        setting = tasks.Setting(
-            holdout=protocol["holdout"],
-            seed=row.seed,
-            epochs=spec.epochs,
-            num_classes=self._shared.num_classes,
-            backbone=protocol["backbone"],
-            training=protocol["training"],
-            pretrained=None if weights is None else ray.get(weights),
-        )
+        pretrained = None if weights is None else ray.get(weights)
+        setting = tasks.setting_of(row, spec.epochs, self._shared.num_classes, pretrained)
         self._model, self._scoring = tasks.build(
             cls,
             cls.params_type.model_validate_json(row.params),
