@@ -74,6 +74,7 @@ class Results:
     Attributes:
         name: the experiment's, which is its folder's.
         experiment: what the driver recorded of the experiment file (may be empty).
+        data: domain → checksum of its arrays when trials ran.
         environments: of each driver run, oldest first.
         criterion: what chooses trials.
         trials: the ledger's trials, with the protocol's parts as columns.
@@ -86,6 +87,7 @@ class Results:
 
     name: str
     experiment: dict[str, Any]
+    data: dict[str, str]
     environments: list[dict[str, Any]]
     criterion: str
     trials: pd.DataFrame
@@ -148,7 +150,8 @@ def read_open(ledger: Ledger, criterion: str | None = None, everything: bool = F
     records["label_access"] = records["method"].map(access)
     records = _with_gains(_with_published(records))
     curves = _curves(ledger, records[records["selection"] == criterion]["trial"])
-    return Results(name, experiment, ledger.environments(), criterion, trials, candidates, records, curves)
+    data = ledger.meta("data", {}).get("checksums", {})
+    return Results(name, experiment, data, ledger.environments(), criterion, trials, candidates, records, curves)
 
 
 def _with_protocol(rows: pd.DataFrame) -> pd.DataFrame:

@@ -507,6 +507,7 @@ def provenance(results: Results) -> Table:
         facts["about"] = str(experiment["description"]).strip()
     source = f" ({experiment['dataset_source']})" if experiment.get("dataset_source") else ""
     facts["dataset"] = ", ".join(trials["dataset"].unique()) + source
+    facts["checksums"] = ", ".join(f"{domain} {digest}" for domain, digest in results.data.items())
     facts["protocol"] = "; ".join(protocol_text(p) for p in _protocols(trials))
     facts["profile"] = ", ".join(trials["profile"].unique())
     seeds = {role: sorted(int(s) for s in own["seed"].unique()) for role, own in trials.groupby("role")}

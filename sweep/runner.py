@@ -115,6 +115,7 @@ class Run:
             raise SweepError(f"--only leaves no trial of {experiment.name}: no such method runs on such a pair")
         self.cluster = Cluster(settings)
         self._failed: set[str] = set()
+        self._checked: set[str] = set()
         self._gpu_shares: dict[str, float] = {}
         self._arrays: dict[tuple[str, str], ray.ObjectRef] = {}
         self._pretrained: dict[str, ray.ObjectRef] = {}
@@ -204,6 +205,26 @@ class Run:
         ledger.set_meta("profile", self.experiment.profile)
         ledger.add_environment(environment.record())
 
+    def _record_data(self, ledger: Ledger, todo: Sequence[TrialRow]) -> None:
+        """Record what the data was, and refuse other data beside the results that there are.
+
+        Raises:
+            SweepError: a domain is not what it was when this ledger's trials ran.
+        """
+        options = self.dataset.options.model_dump(mode="json")
+        known = ledger.meta("data", {})
+        if known.get("options") != options or not FINISHED & set(ledger.states().values()):
+            known = {"options": options, "checksums": {}}
+        for domain in sorted({name for row in todo for name in (row.source, row.target)} - self._checked):
+            found = self.dataset.checksum(domain)
+            if known["checksums"].setdefault(domain, found) != found:
+                raise SweepError(
+                    f"{self.dataset.name}/{domain} is not what it was when trials of {self.experiment.name} ran "
+                    f"(checksum {found}, then {known['checksums'][domain]}): put it back, or use another --results"
+                )
+            self._checked.add(domain)
+        ledger.set_meta("data", known)
+
     def _plan(self, ledger: Ledger) -> list[TrialRow]:
         """Search trials and, for the cells whose search is complete, more seeds of what it chose."""
         states = ledger.states()
@@ -224,6 +245,7 @@ class Run:
         if not todo:
             return
         self.cluster.connect(self.console, self.experiment.resources.cpu)
+        self._record_data(ledger, todo)
         specs = self._specs(ledger, todo, rungs)
         resources.check({(s.cpu, s.gpu) for s in specs.values()}, ray.nodes())
         shared = Shared(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -264,3 +265,20 @@ def test_a_ledger_from_a_newer_version_is_refused_and_left_alone(tmp_path: Path)
     assert "newer version" in refused.stderr
     with sqlite3.connect(path) as db:
         assert json.loads(db.execute("SELECT value FROM meta WHERE key='kept'").fetchone()[0]) == [1, 2]
+
+
+def test_other_data_is_refused_beside_results(uninterrupted: Path, tmp_path: Path) -> None:
+    shutil.copytree(uninterrupted, tmp_path, dirs_exist_ok=True)
+    other = (
+        "from datasets.offline_digits import OfflineDigits\nimport dataclasses\nload = OfflineDigits.load\n"
+        "def changed(self, domain):\n"
+        "    found = load(self, domain)\n"
+        "    train = dataclasses.replace(found.train, inputs=255 - found.train.inputs)\n"
+        "    return dataclasses.replace(found, train=train)\n"
+        "OfflineDigits.load = changed\n"
+    )
+    again = _one_at_a_time(tmp_path, other, "--set", "methods.tca={}")
+    assert again.returncode == 2
+    assert "is not what it was" in again.stderr
+    assert _table(tmp_path)["epochs"] == _table(uninterrupted)["epochs"]
+    assert _one_at_a_time(tmp_path, "", "--set", "methods.tca={}").returncode == 0
