@@ -94,12 +94,14 @@ class DeepMethod(Algorithm):
     def __init__(self, task: Task, params: Params, device: str = "cpu", seed: int = 0) -> None:
         super().__init__(task, params, device, seed)
         labelled = self.labelled()
-        self._labelled_inputs = _on_device(labelled.inputs, device)
+        inputs, rows = labelled.rows()
+        self._labelled_inputs = _on_device(inputs, device)
+        self._labelled_rows = None if rows is None else _on_device(np.asarray(rows, np.int64), device)
         self._labels = _on_device(labelled.labels, device)
         self._target_inputs = _on_device(task.target_inputs, device)
-        self._images = task.source.inputs.ndim == 4
+        self._images = task.target_inputs.ndim == 4
         # Crops are for backbones that take 224 pixels; digits are seen whole.
-        self._crops = self._images and task.source.inputs.shape[-1] > CROP
+        self._crops = self._images and task.target_inputs.shape[-1] > CROP
         self._mixed_precision = self._images and torch.device(device).type == "cuda"
         self.epoch = 0
         self.steps_per_epoch = math.ceil(max(len(labelled), len(task.target_inputs)) / self.params.batch_size)
@@ -139,7 +141,7 @@ class DeepMethod(Algorithm):
             )
         return build_network(
             self.task.backbone,
-            self.task.source.inputs.shape[1:],
+            self.task.target_inputs.shape[1:],
             self.task.num_classes,
             bottleneck=self.params.bottleneck,
             batch_norm=self.params.batch_norm,
@@ -253,7 +255,8 @@ class DeepMethod(Algorithm):
                 progress = (self.epoch + index / self.steps_per_epoch) / max(self.task.epochs, 1)
                 self._set_learning_rate(progress)
                 rows = source_rows[index]
-                source = Batch(self._train_inputs(self._labelled_inputs, rows), self._labels[rows])
+                held = rows if self._labelled_rows is None else self._labelled_rows[rows]
+                source = Batch(self._train_inputs(self._labelled_inputs, held), self._labels[rows])
                 target = self._train_inputs(self._target_inputs, target_rows[index][: self._target_batch])
                 for name, value in self.step(source, target, progress).items():
                     seen.setdefault(name, []).append(value.detach())

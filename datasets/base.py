@@ -11,6 +11,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -53,8 +54,35 @@ class Samples:
         return len(self.labels)
 
     def take(self, indices: NDArray[np.integer]) -> Samples:
-        """The samples at ``indices`` (a copy)."""
-        return Samples(self.inputs[indices], self.labels[indices])
+        """The samples at ``indices``. Their inputs are copied when they are first looked at."""
+        return _Taken(self, indices)
+
+    def rows(self) -> tuple[NDArray[Any], NDArray[np.integer] | None]:
+        """An array that holds the inputs, and in which of its rows (None: all, in order); nothing is copied.
+
+        For a reader of batches: many trials read their own part of one array that they share.
+        """
+        return self.inputs, None
+
+
+class _Taken(Samples):
+    """Some rows of other samples."""
+
+    _array: NDArray[Any]
+    _rows: NDArray[np.integer]
+
+    def __init__(self, whole: Samples, indices: NDArray[np.integer]) -> None:
+        array, rows = whole.rows()
+        object.__setattr__(self, "_array", array)
+        object.__setattr__(self, "_rows", indices if rows is None else rows[indices])
+        object.__setattr__(self, "labels", whole.labels[indices])
+
+    @cached_property
+    def inputs(self) -> NDArray[Any]:
+        return self._array[self._rows]
+
+    def rows(self) -> tuple[NDArray[Any], NDArray[np.integer] | None]:
+        return self._array, self._rows
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets.base import DataError
+from datasets.base import DataError, Samples
 from datasets.splits import few_shot, folds, holdout
 
 LABELS = st.lists(st.integers(0, 6), min_size=1, max_size=120).map(lambda values: np.array(values, dtype=np.int64))
@@ -99,3 +99,16 @@ def test_impossible_splits_are_refused_in_one_line(call):
     with pytest.raises(DataError) as refused:
         call()
     assert "\n" not in str(refused.value)
+
+
+def test_taking_samples_copies_no_inputs_until_they_are_looked_at() -> None:
+    whole = Samples(np.arange(40, dtype=np.float32).reshape(10, 4), np.arange(10))
+    once = whole.take(np.array([8, 2, 5, 7]))
+    twice = once.take(np.array([3, 0]))
+    array, rows = twice.rows()
+    assert array is whole.inputs
+    np.testing.assert_array_equal(rows, [7, 8])
+    assert len(twice) == 2
+    np.testing.assert_array_equal(twice.inputs, whole.inputs[[7, 8]])
+    np.testing.assert_array_equal(twice.labels, [7, 8])
+    assert whole.rows() == (whole.inputs, None)
