@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tabulate import tabulate
 
-from reports import figures, results, selection, tables
+from reports import figures, latex, markdown, results, selection, tables
+from reports.blocks import Block, Drawing, Fold, Heading, Items, Table, Variants
 from reports.ledger import Ledger, LedgerError
 from reports.results import METHOD, Results
 from reports.selection import ORACLE
-from reports.tables import Table
 
 
 class Format(StrEnum):
@@ -29,33 +28,6 @@ class Format(StrEnum):
     TEX = "tex"
     CSV = "csv"
     JSON = "json"
-
-
-@dataclass(frozen=True)
-class Heading:
-    """A title; level 1 is an experiment's."""
-
-    level: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Image:
-    """A figure's file, as the document links it."""
-
-    path: str
-    caption: str
-
-
-@dataclass(frozen=True)
-class Items:
-    """A line and the list that it introduces."""
-
-    intro: str
-    texts: Sequence[str]
-
-
-Block = Heading | str | Table | Image | Items
 
 
 def render(
@@ -118,22 +90,27 @@ def write(
 
 def _write_one(read: Sequence[Results], file: Path, form: Format) -> list[Path]:
     file.parent.mkdir(parents=True, exist_ok=True)
-    drawn: dict[str, list[Path]] = {}
-    if form in (Format.MD, Format.TEX):
+    written = [file]
+
+    def place(own: Results, drawing: Drawing) -> str:
         folder = file.with_suffix("")
-        drawn = {own.name: figures.write(own, folder if len(read) == 1 else folder / own.name) for own in read}
-    links = {name: [os.path.relpath(path, file.parent) for path in paths] for name, paths in drawn.items()}
-    file.write_text(_render(read, form, links), encoding="utf-8")
-    return [file, *(path for paths in drawn.values() for path in paths)]
+        picture = (folder if len(read) == 1 else folder / own.name) / f"{drawing.name}.png"
+        figures.write(drawing, picture)
+        written.append(picture)
+        return os.path.relpath(picture, file.parent)
+
+    file.write_text(_render(read, form, place), encoding="utf-8")
+    return written
 
 
-def _render(read: Sequence[Results], form: Format, links: dict[str, list[str]] | None = None) -> str:
-    if form == Format.CSV:
-        return pd.concat([results.rounded(own.records) for own in read]).to_csv(index=False)
-    if form == Format.JSON:
-        return json.dumps({"experiments": [_as_json(own) for own in read]}, indent=1, ensure_ascii=False) + "\n"
-    blocks = [block for own in read for block in document(own, (links or {}).get(own.name, []))]
-    return _markdown(blocks) if form == Format.MD else _latex(blocks)
+def _render(read: Sequence[Results], form: Format, place: Callable[[Results, Drawing], str] | None = None) -> str:
+    match form:
+        case Format.CSV:
+            return pd.concat([results.rounded(own.records) for own in read]).to_csv(index=False)
+        case Format.JSON:
+            return json.dumps({"experiments": [_as_json(own) for own in read]}, indent=1, ensure_ascii=False) + "\n"
+    renderer = markdown if form == Format.MD else latex
+    return "\n\n".join(renderer.render(document(own), place and partial(place, own)) for own in read)
 
 
 def _as_json(own: Results) -> dict[str, Any]:
@@ -157,36 +134,84 @@ def _is_nan(value: object) -> bool:
 # --- what a report says, in this order ---
 
 
-def document(own: Results, links: Sequence[str] = ()) -> Iterator[Block]:
-    """The blocks of one experiment's report; ``links`` are paths of its figures."""
+def document(own: Results) -> Iterator[Block]:
+    """The blocks of one experiment's report."""
+    views = _Views(own)
+    groups = own.groups()
     yield Heading(1, own.name)
     yield from _standing(own)
     yield tables.provenance(own)
     if own.records.empty:
         yield "No trial has reported yet."
-    groups = own.groups()
-    for group in groups:
+    for number, group in enumerate(groups):
         yield Heading(2, "Results" + (f": {_group_name(group)}" if len(groups) > 1 else ""))
-        yield from _some(tables.matrix(group, own.criterion))
-        yield from _some(tables.matrix(group, ORACLE))
-        yield from _some(tables.matrix(group, own.criterion, ranked=False))
-        yield from _some(tables.gains(own, group))
+        yield from _results(own, views, number)
     if not own.records.empty:
         yield Heading(2, "How the numbers were chosen")
         yield _choosing(own)
         yield from _some(tables.regrets(own))
-        yield from _comparisons(own, groups)
+        yield from _comparisons(own, views)
+        yield from _learning(own)
     yield Heading(2, "What it took")
     yield tables.effort(own)
     yield from _some(tables.failures(own))
-    if links:
-        yield Heading(2, "Figures")
-        yield from (Image(link, Path(link).stem.replace("_", " ")) for link in links)
+
+
+class _Views:
+    """An experiment by each way of choosing its trials; each is made when it is first asked for."""
+
+    def __init__(self, own: Results) -> None:
+        self.own = own
+        recorded = [name for name in selection.CRITERIA if own.candidates[name].notna().any()]
+        self.criteria = list(dict.fromkeys([own.criterion, *recorded]))
+        self.by = cache(lambda name: own if name in (own.criterion, ORACLE) else own.by(name))
+
+    def group(self, number: int, name: str) -> pd.DataFrame:
+        """The records of a group: ``name`` is a criterion or ``oracle``."""
+        return self.by(name).groups()[number]
+
+    def variants(self, make: Callable[[str], Table | None], oracle: bool = True) -> Variants:
+        """A table by each criterion and, with ``oracle``, by the oracle; paper has the own criterion's and that."""
+        names = [*self.criteria, ORACLE] if oracle else self.criteria
+        return Variants(names, [self.own.criterion, ORACLE] if oracle else [self.own.criterion], make)
 
 
 def _some(table: Table | None) -> Iterator[Table]:
     if table is not None:
         yield table
+
+
+def _numbered(name: str, number: int, groups: int) -> str:
+    return f"{name}_{number + 1}" if groups > 1 else name
+
+
+def _results(own: Results, views: _Views, number: int) -> Iterator[Block]:
+    yield views.variants(lambda name: tables.matrix(views.group(number, name), name))
+    group, groups = views.group(number, own.criterion), len(own.groups())
+    if tables.pairs_of(group):
+        yield Drawing(
+            _numbered("accuracy", number, groups),
+            f"Target accuracy in percent, chosen by {tables.criterion_name(own.criterion)}",
+            "The numbers of the table above, as a heat map.",
+            partial(figures.heat_map, group[group["selection"] == own.criterion]),
+            on_page=False,
+        )
+    yield from _some(tables.matrix(group, own.criterion, ranked=False))
+    gains = views.variants(lambda name: tables.gains(views.group(number, name), name))
+    yield dataclasses.replace(gains, printed=[own.criterion])
+
+
+def _learning(own: Results) -> Iterator[Block]:
+    groups = own.groups()
+    for number, group in enumerate(groups):
+        records = figures.that_learned(own, group)
+        if not records.empty:
+            yield Drawing(
+                _numbered("learning_curves", number, len(groups)),
+                "Learning curves of the chosen trials",
+                "Source validation, target accuracy and the criterion over the epochs, for each method and pair.",
+                partial(figures.learning_curves, own, records),
+            )
 
 
 def _standing(own: Results) -> Iterator[str]:
@@ -233,123 +258,26 @@ def _choosing(own: Results) -> str:
     )
 
 
-def _comparisons(own: Results, groups: Sequence[pd.DataFrame]) -> Iterator[Block]:
+def _comparisons(own: Results, views: _Views) -> Iterator[Block]:
     yield Heading(2, "Beside the published numbers")
     yield (
         "Accuracies and differences in percent. Of several published numbers, the one with our backbone stands here, "
         "else that of the first paper, in its best variant; of several replications the best plausible one."
     )
     references = tables.References()
-    for group in groups:
+    groups = own.groups()
+    for number, group in enumerate(groups):
         if len(groups) > 1:
             yield Heading(3, _group_name(group))
         for key in group[METHOD].drop_duplicates().itertuples(index=False, name=None):
-            yield tables.comparison(own, group, key, references)
-            if source := own.citations.get(key[0]):
-                yield f"{key[0]}: {source}"
+            make = partial(_comparison, views, number, key, references)
+            yield Fold(tables.title(key), [views.variants(make, oracle=False)])
     if references.texts:
         sources = [f"[{number}] {text}" for text, number in references.texts.items()]
         yield Items("Sources of the published numbers:", sources)
 
 
-# --- markdown ---
-
-
-def _markdown(blocks: Iterable[Block]) -> str:
-    return "\n\n".join(_markdown_block(block) for block in blocks) + "\n"
-
-
-def _markdown_block(block: Block) -> str:
-    match block:
-        case Heading(level, text):
-            return f"{'#' * level} {text}"
-        case Image(path, caption):
-            return f"![{caption}]({path})"
-        case Items():
-            return f"{block.intro}\n\n" + "\n".join(f"- {text}" for text in block.texts)
-        case Table():
-            rows = [[_markdown_cell(text) for text in row] for row in block.rows]
-            body = tabulate(
-                rows,
-                [_markdown_cell(text) for text in block.headers],
-                tablefmt="pipe",
-                colalign=_alignment(block) if block.rows else None,
-                disable_numparse=True,
-            )
-            return "\n\n".join([f"**{block.caption}**", body, *block.notes])
-        case str():
-            return block
-
-
-def _markdown_cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def _alignment(table: Table) -> tuple[str, ...]:
-    return tuple("right" if letter == "r" else "left" for letter in table.align)
-
-
-# --- LaTeX ---
-
-_PREAMBLE = "% Needs \\usepackage{booktabs,graphicx}."
-_SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"} | {c: f"\\{c}" for c in "&%$#_{}"}
-_SYMBOLS = {
-    "→": r"$\to$",
-    "±": r"$\pm$",
-    "−": "$-$",
-    "×": r"$\times$",
-    "†": r"$^\dagger$",
-    "‡": r"$^\ddagger$",
-    "–": "--",
-    "…": r"\dots{}",
-    "λ": r"$\lambda$",
-    "μ": r"$\mu$",
-}
-_SECTIONS = {1: "section", 2: "subsection", 3: "subsubsection"}
-
-
-def _latex(blocks: Iterable[Block]) -> str:
-    return "\n\n".join([_PREAMBLE, *(_latex_block(block) for block in blocks)]) + "\n"
-
-
-def _latex_block(block: Block) -> str:
-    match block:
-        case Heading(level, text):
-            return f"\\{_SECTIONS[level]}{{{_latex_text(text)}}}"
-        case Image(path, caption):
-            graphic = f"\\includegraphics[width=\\linewidth]{{{path}}}"
-            return _float("figure", graphic, caption)
-        case Items():
-            items = "\n".join(f"\\item {_latex_text(text)}" for text in block.texts)
-            return f"{_latex_text(block.intro)}\n\\begin{{itemize}}\n{items}\n\\end{{itemize}}"
-        case Table():
-            # tabulate escapes what LaTeX would read as commands.
-            body = tabulate(
-                block.rows,
-                block.headers,
-                tablefmt="latex_booktabs",
-                colalign=_alignment(block) if block.rows else None,
-                disable_numparse=True,
-            )
-            notes = "".join(f"\n\n\\footnotesize {_latex_text(note)}" for note in block.notes)
-            fitted = f"\\resizebox{{\\linewidth}}{{!}}{{%\n{_latex_markup(body)}}}{notes}"
-            return _float("table", fitted, block.caption)
-        case str():
-            return _latex_text(block)
-
-
-def _float(kind: str, content: str, caption: str) -> str:
-    title = f"\\caption{{{_latex_text(caption)}}}"
-    return f"\\begin{{{kind}}}[htbp]\\centering\n{title}\n{content}\n\\end{{{kind}}}"
-
-
-def _latex_text(text: str) -> str:
-    return _latex_markup("".join(_SPECIAL.get(letter, letter) for letter in text))
-
-
-def _latex_markup(text: str) -> str:
-    """Light markdown (bold, code) and symbols, in text that is escaped already."""
-    for symbol, command in _SYMBOLS.items():
-        text = text.replace(symbol, command)
-    text = re.sub(r"\*\*(.+?)\*\*", r"\\textbf{\1}", text)
-    return re.sub(r"`(.+?)`", r"\\texttt{\1}", text)
+def _comparison(
+    views: _Views, number: int, key: tuple[str, str, str, str], references: tables.References, name: str
+) -> Table:
+    return tables.comparison(views.by(name), views.group(number, name), key, references)

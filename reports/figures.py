@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from reports.blocks import Drawing
 from reports.results import METHOD, Results, dicts
 from reports.tables import criterion_name, initials, pairs_of
 
@@ -21,40 +21,20 @@ _TARGET, _SOURCE, _CRITERION = "#1b6ca8", "#d1802f", "#777777"
 _DPI = 110
 
 
-def write(results: Results, folder: Path) -> list[Path]:
-    """Draw an experiment's figures.
-
-    Args:
-        results: the experiment.
-        folder: where the PNG files go; made if absent.
-
-    Returns:
-        The files, named for what they show; none where nothing has reported yet.
-    """
-    files = []
-    groups = results.groups()
-    for number, group in enumerate(groups, start=1):
-        suffix = f"_{number}" if len(groups) > 1 else ""
-        for name, figure in _drawn(results, group):
-            folder.mkdir(parents=True, exist_ok=True)
-            file = folder / f"{name}{suffix}.png"
-            FigureCanvasAgg(figure)
-            # No dates or versions inside: the same results give the same bytes.
-            figure.savefig(file, dpi=_DPI, metadata={"Software": None})
-            files.append(file)
-    return files
+def write(drawing: Drawing, file: Path) -> None:
+    """Draw a figure as a PNG file; its folder is made if absent."""
+    figure = drawing.draw()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    FigureCanvasAgg(figure)
+    # No dates or versions inside: the same results give the same bytes.
+    figure.savefig(file, dpi=_DPI, metadata={"Software": None})
 
 
-def _drawn(results: Results, group: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
+def that_learned(results: Results, group: pd.DataFrame) -> pd.DataFrame:
+    """The records of a group whose chosen trials ran for more than one epoch, on a pair."""
     own = group[group["selection"] == results.criterion]
-    pairs = pairs_of(own)
-    if not pairs:
-        return
-    yield "accuracy", heat_map(own, pairs, criterion_name(results.criterion))
     lengths = results.curves.groupby("trial").size()
-    learning = own[(own["trial"].map(lengths).fillna(0) > 1) & (own["source"] != own["target"])]
-    if not learning.empty:
-        yield "learning_curves", learning_curves(results, learning)
+    return own[(own["trial"].map(lengths).fillna(0) > 1) & (own["source"] != own["target"])]
 
 
 def _names(rows: pd.DataFrame) -> dict[tuple[str, str, str, str], str]:
@@ -67,15 +47,14 @@ def _names(rows: pd.DataFrame) -> dict[tuple[str, str, str, str], str]:
     }
 
 
-def heat_map(records: pd.DataFrame, pairs: Sequence[tuple[str, str]], chosen_by: str) -> Figure:
+def heat_map(records: pd.DataFrame) -> Figure:
     """Methods × pairs: target accuracy in percent, with the average of methods that ran on every pair.
 
     Args:
         records: the records of one group, by one way of choosing.
-        pairs: the columns.
-        chosen_by: the criterion, for the title.
     """
     names = _names(records)
+    pairs = pairs_of(records)
     cells = np.full((len(names), len(pairs)), np.nan)
     for i, key in enumerate(names):
         own = records[(records[METHOD] == list(key)).all(axis=1)]
@@ -106,6 +85,7 @@ def heat_map(records: pd.DataFrame, pairs: Sequence[tuple[str, str]], chosen_by:
             dark = shade(value) < 0.6
             axes.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=9, color="white" if dark else "black")
     figure.colorbar(image, ax=axes, label="%")
+    chosen_by = criterion_name(records["selection"].iloc[0])
     axes.set_title(f"Target accuracy in percent, chosen by {chosen_by}", fontsize=11)
     return figure
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 import math
@@ -109,6 +110,15 @@ class Results:
         """Which target labels a method sees."""
         return _access(self.experiment, self.trials, method)
 
+    def by(self, criterion: str) -> Results:
+        """The same experiment, its trials chosen by another criterion; ``curves`` stay those of the own one.
+
+        Raises:
+            KeyError: there is no such criterion.
+        """
+        records = _judged(self.name, self.experiment, self.trials, self.candidates, criterion)
+        return dataclasses.replace(self, criterion=criterion, records=records)
+
     def groups(self) -> list[pd.DataFrame]:
         """The records, one frame for each protocol that may share a table, in plan order."""
         return [group for _, group in self.records.groupby(GROUP, sort=False, dropna=False)]
@@ -142,16 +152,23 @@ def read_open(ledger: Ledger, criterion: str | None = None, everything: bool = F
     criterion = criterion or experiment.get("criterion") or selection.DEFAULT
     trials = _with_protocol(ledger.trials(everything))
     candidates = _with_protocol(selection.candidates(ledger, everything))
+    records = _judged(name, experiment, trials, candidates, criterion)
+    curves = _curves(ledger, records[records["selection"] == criterion]["trial"])
+    data = ledger.meta("data", {}).get("checksums", {})
+    return Results(name, experiment, data, ledger.environments(), criterion, trials, candidates, records, curves)
+
+
+def _judged(
+    name: str, experiment: dict[str, Any], trials: pd.DataFrame, candidates: pd.DataFrame, criterion: str
+) -> pd.DataFrame:
+    """The records of an experiment by one criterion, and by the oracle."""
     records = _records(candidates, trials, criterion)
     records["experiment"] = name
     family = experiment.get("family", {})
     records["family"] = [family.get(method, "") for method in records["method"]]
     access = {m: _access(experiment, trials, m) for m in records["method"].unique()}
     records["label_access"] = records["method"].map(access)
-    records = _with_gains(_with_published(records))
-    curves = _curves(ledger, records[records["selection"] == criterion]["trial"])
-    data = ledger.meta("data", {}).get("checksums", {})
-    return Results(name, experiment, data, ledger.environments(), criterion, trials, candidates, records, curves)
+    return _with_gains(_with_published(records))
 
 
 def _with_protocol(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Tables of an experiment: methods × pairs, beside the published numbers, and what they cost.
 
-A :class:`Table` holds finished text with light markdown (``**best**``); :mod:`reports.document` renders it.
-Methods that see target labels stand in tables of their own and are never ranked among the rest.
+A :class:`~reports.blocks.Table` holds finished text, which the forms of a report render. Methods that see target labels
+stand in tables of their own and are never ranked among the rest.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from reports import selection
+from reports.blocks import Cell, Table
 from reports.results import METHOD, Results, dicts
 from reports.selection import CELL, ORACLE
 
@@ -25,25 +27,6 @@ UNFINISHED = "‡"
 _AVERAGE = "average"
 _SHOWN_FAILURES = 20
 _ERROR_LENGTH = 160
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text under headers.
-
-    Attributes:
-        caption: one line, said above the table.
-        headers: of the columns.
-        rows: as many texts each.
-        align: ``l`` or ``r`` for each column.
-        notes: lines said below it.
-    """
-
-    caption: str
-    headers: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    align: str
-    notes: Sequence[str] = ()
 
 
 @dataclass
@@ -144,60 +127,78 @@ def matrix(group: pd.DataFrame, chosen_by: str, ranked: bool = True) -> Table | 
     headers, legend = _columns(pairs)
     if not ranked:
         headers.insert(2, "target labels")
-    best = _best(records, pairs) if ranked else {}
-    rows, starred = [], False
-    for (method, backbone, training, few), own in _rows_of(records):
-        cells = _by_pair(own, pairs)
-        texts = []
-        for i, cell in enumerate(cells):
-            if cell is None:
-                texts.append(MISSING)
-                continue
-            text = percent(cell["target_accuracy_mean"], cell["target_accuracy_std"])
-            text = f"**{text}**" if round(cell["target_accuracy_mean"], 1) == best.get(i) else text
-            starred |= bool(cell["unfinished"])
-            texts.append(text + (UNFINISHED if cell["unfinished"] else ""))
-        means = [math.nan if cell is None else cell["target_accuracy_mean"] for cell in cells]
-        average = _average(means)
-        average = f"**{average}**" if average == best.get("average") else average
-        row = [_label(method, few), _backbone(backbone, training), *texts, average]
+    of_methods = _rows_of(records)
+    means = [[_mean(cell) for cell in _by_pair(own, pairs)] for _, own in of_methods]
+    places = _places(means) if ranked else [[0] * (len(pairs) + 1) for _ in of_methods]
+    rows: list[list[Cell | str]] = []
+    for ((method, backbone, training, few), own), values, place in zip(of_methods, means, places, strict=True):
+        row: list[Cell | str] = [_label(method, few), _backbone(backbone, training)]
         if not ranked:
-            row.insert(2, _ACCESS.get(own["label_access"].iloc[0], own["label_access"].iloc[0]))
-        rows.append(row)
+            row.append(_ACCESS.get(own["label_access"].iloc[0], own["label_access"].iloc[0]))
+        for cell, value, at in zip(_by_pair(own, pairs), values, place[:-1], strict=True):
+            row.append(MISSING if cell is None else _accuracy_cell(cell, value, at))
+        complete = sum(values) / len(values)
+        rows.append([*row, Cell(_average(values), place[-1], complete)])
     notes = list(legend)
-    if starred:
+    if records["unfinished"].any():
         notes.append(f"{UNFINISHED} the search of this cell is not finished.")
     how = "the oracle (best target accuracy; for reporting only)" if chosen_by == ORACLE else criterion_name(chosen_by)
     what = "" if ranked else "methods that see target labels (bounds, not competitors), "
     caption = f"Target accuracy in percent, {what}chosen by {how}"
-    return Table(caption, headers, rows, "ll" + ("" if ranked else "l") + "r" * (len(pairs) + 1), notes)
+    align = "ll" + ("" if ranked else "l") + "r" * (len(pairs) + 1)
+    return Table(caption, headers, rows, align, notes, shaded=ranked)
+
+
+def _accuracy_cell(record: Mapping[str, Any], value: float, place: int) -> Cell:
+    text = percent(value, record["target_accuracy_std"]) + (UNFINISHED if record["unfinished"] else "")
+    return Cell(text, place, value, _details(record))
+
+
+def _details(record: Mapping[str, Any]) -> list[str]:
+    """What stands behind an accuracy: the runs, and the published numbers with their sources."""
+    runs = _seeds(record["seeds"]) if record["seeds"] == 1 else f"{record['seeds']} seeds"
+    lines = [f"{runs}, epoch {record['epoch']} of {record['budget']}"]
+    for kind, name in (("paper", "paper"), ("replication", "earlier replication")):
+        if not pd.isna(record[kind]):
+            difference = signed(record["target_accuracy_mean"] - record[kind], 2)
+            source = ", ".join(filter(None, (record[f"{kind}_backbone"], record[f"{kind}_reference"])))
+            lines.append(f"{name} {percent(record[kind], digits=2)} ({difference}): {source}")
+    return lines
 
 
 _ACCESS = {"target_train": "all but those scored (upper bound)", "few": "a few"}
 
 
-def _best(records: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> dict[int | str, Any]:
-    """The best accuracy of each column, as it is printed, where at least two methods compete."""
-    methods = [[_mean(cell) for cell in _by_pair(own, pairs)] for _, own in _rows_of(records)]
-    best: dict[int | str, Any] = {}
-    for i in range(len(pairs)):
-        known = [row[i] for row in methods if not pd.isna(row[i])]
+def _places(means: Sequence[Sequence[float]]) -> list[list[int]]:
+    """1 for the best of each column as it is printed, 2 for the second, else 0; of the averages, too.
+
+    Args:
+        means: an accuracy for each method and pair. A column that fewer than two methods have is not ranked, nor is
+            an average over some of the pairs.
+    """
+    printed = np.array([[float(f"{value:.1f}") for value in (*row, sum(row) / len(row))] for row in means])
+    places = np.zeros(printed.shape, dtype=int)
+    for column, place in zip(printed.T, places.T, strict=True):
+        known = column[~np.isnan(column)]
         if len(known) > 1:
-            best[i] = round(max(known), 1)
-    complete = [sum(row) / len(row) for row in methods if not any(pd.isna(v) for v in row)]
-    if len(complete) > 1:
-        best["average"] = percent(max(complete))
-    return best
+            for number, value in enumerate(np.unique(known)[:-3:-1], start=1):
+                place[column == value] = number
+    return [[int(place) for place in row] for row in places]
 
 
 def _mean(cell: Mapping[str, Any] | None) -> float:
     return math.nan if cell is None else float(cell["target_accuracy_mean"])
 
 
-def gains(results: Results, group: pd.DataFrame) -> Table | None:
-    """Gain over ``source_only`` on the same backbone, and the share of the gap to ``target_only`` that it closes."""
+def gains(group: pd.DataFrame, chosen_by: str) -> Table | None:
+    """Gain over ``source_only`` on the same backbone, and the share of the gap to ``target_only`` that it closes.
+
+    Args:
+        group: the records that may share a table: one of :meth:`Results.groups`.
+        chosen_by: the criterion, or ``oracle``.
+    """
     pairs = pairs_of(group)
-    records = group[(group["selection"] == results.criterion) & group["gain_over_source_only"].notna()]
+    records = group[(group["selection"] == chosen_by) & group["gain_over_source_only"].notna()]
     records = records[records["label_access"] == "none"]
     if records.empty:
         return None
@@ -219,7 +220,7 @@ def gains(results: Results, group: pd.DataFrame) -> Table | None:
     caption = "Gain over source_only in points" + (
         ", and the share of the gap between source_only and target_only that it closes" if with_gap else ""
     )
-    title = f"{caption}, chosen by {criterion_name(results.criterion)}"
+    title = f"{caption}, chosen by {'the oracle' if chosen_by == ORACLE else criterion_name(chosen_by)}"
     return Table(title, headers, rows, "ll" + "r" * (len(pairs) + 1), legend)
 
 
@@ -238,7 +239,7 @@ def comparison(results: Results, group: pd.DataFrame, key: tuple[str, str, str, 
         key: method, backbone, training and few-label setting: one row of the matrix.
         references: gives each source of a published number its number.
     """
-    method, backbone, training, few = key
+    method, backbone, training, _ = key
     own = group[(group[METHOD] == list(key)).all(axis=1)]
     by_criterion = dicts(own[own["selection"] == results.criterion])
     by_oracle = {(r["source"], r["target"]): r for r in dicts(own[own["selection"] == ORACLE])}
@@ -291,8 +292,16 @@ def comparison(results: Results, group: pd.DataFrame, key: tuple[str, str, str, 
         )
     if fixed:
         notes.append(f"The same in every trial: {fixed}.")
-    table = Table(f"{_label(method, few)} ({_backbone(backbone, training)})", headers, rows, "lrrrlrrrrll", notes)
+    if source := results.citations.get(method):
+        notes.append(f"{method}: {source}.")
+    table = Table(title(key), headers, rows, "lrrrlrrrrll", notes)
     return _without_empty_columns(table)
+
+
+def title(key: tuple[str, str, str, str]) -> str:
+    """A row of the matrix in words: the method and what it works on."""
+    method, backbone, training, few = key
+    return f"{_label(method, few)} ({_backbone(backbone, training)})"
 
 
 class _Published:
