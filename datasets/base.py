@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+from scipy.sparse import csr_array
 
 
 class DataError(ValueError):
@@ -39,16 +40,17 @@ class Samples:
     """Labelled samples.
 
     Attributes:
-        inputs: (n, d) float32 vectors, or (n, channels, height, width) uint8 images.
+        inputs: (n, d) vectors, float32, float16 or a CSR matrix of float32; or (n, channels, height, width) uint8
+            images.
         labels: (n,) int64 class indices in [0, number of classes).
     """
 
-    inputs: NDArray[Any]
+    inputs: NDArray[Any] | csr_array
     labels: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        if len(self.inputs) != len(self.labels):
-            raise DataError(f"{len(self.inputs)} inputs but {len(self.labels)} labels")
+        if self.inputs.shape[0] != len(self.labels):
+            raise DataError(f"{self.inputs.shape[0]} inputs but {len(self.labels)} labels")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -222,6 +224,9 @@ class Dataset(ABC):
         digest = hashlib.sha256()
         for part in (loaded.train, loaded.test):
             if part is not None:
-                digest.update(np.ascontiguousarray(part.inputs).data)  # no copy: a domain may be large
+                inputs = part.inputs
+                arrays = (inputs.indptr, inputs.indices, inputs.data) if isinstance(inputs, csr_array) else (inputs,)
+                for array in arrays:
+                    digest.update(np.ascontiguousarray(array).data)  # no copy: a domain may be large
                 digest.update(part.labels.tobytes())
         return digest.hexdigest()[:16]

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
@@ -169,11 +170,14 @@ class AlignmentMethod(ShallowMethod):
         return nearest_neighbor_logits(features, references, self.task.source.labels, self.task.num_classes)
 
 
-def as_vectors(inputs: NDArray[Any]) -> Matrix:
-    """Inputs as float vectors (n, m): uint8 images are flattened and divided by 255, vectors are left alone."""
+def as_vectors(inputs: NDArray[Any] | csr_array) -> Matrix:
+    """Inputs as dense float32 or float64 vectors (n, m): uint8 images are flattened and divided by 255."""
+    if isinstance(inputs, csr_array):
+        return inputs.toarray()
+    vectors = inputs.reshape(len(inputs), -1)
     if inputs.dtype == np.uint8:
-        return inputs.reshape(len(inputs), -1).astype(np.float32) / np.float32(255)
-    return inputs.reshape(len(inputs), -1)
+        return vectors.astype(np.float32) / np.float32(255)
+    return vectors.astype(np.float32) if inputs.dtype == np.float16 else vectors
 
 
 def unit_rows(vectors: Matrix) -> Matrix:
