@@ -126,6 +126,14 @@ class Algorithm(ABC):
         The array object ``task.target_inputs`` itself asks for the transductive answer of methods that have one.
         """
 
+    def criteria(self) -> dict[str, float]:
+        """Scores of itself that only the method can compute, by name; higher is better. By default none.
+
+        ``reverse_validation``, say: the accuracy on source samples of what the method learns from the target with
+        its own predictions as labels (Ganin 2016, section 5.1.4). Asked for at a trial's end and at rungs.
+        """
+        return {}
+
     @abstractmethod
     def state_dict(self) -> StateDict:
         """All that is needed to continue bit for bit on CPU.

@@ -51,6 +51,10 @@ class CrossFit:
             np.concatenate([p.logits for p in parts])[order], np.concatenate([p.features for p in parts])[order]
         )
 
+    def criteria(self) -> dict[str, float]:
+        """None: those of a fold would be of other samples than the rest."""
+        return {}
+
     def state_dict(self) -> StateDict:
         """The state of every fold."""
         return {"folds": [model.state_dict() for model in self.models]}

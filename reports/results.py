@@ -151,7 +151,7 @@ def read_open(ledger: Ledger, criterion: str | None = None, everything: bool = F
     name = ledger.path.resolve().parent.name
     criterion = criterion or experiment.get("criterion") or selection.DEFAULT
     trials = _with_protocol(ledger.trials(everything))
-    candidates = _with_protocol(selection.candidates(ledger, everything))
+    candidates = _with_protocol(selection.with_derived(selection.candidates(ledger, everything)))
     records = _judged(name, experiment, trials, candidates, criterion)
     curves = _curves(ledger, records[records["selection"] == criterion]["trial"])
     data = ledger.meta("data", {}).get("checksums", {})
@@ -262,8 +262,8 @@ def trials_csv(ledger: Ledger, everything: bool = False) -> bytes:
     accuracy (percent, the oracle's view) at the last reported epoch, the best over epochs, and seconds.
     """
     planned = ledger.trials(everything)
-    reported = selection.candidates(ledger, everything)
-    known = [str(name) for name in reported if name not in planned and name not in ("epoch", "epochs_spent")]
+    reported = selection.with_derived(selection.candidates(ledger, everything))
+    known = [str(name) for name in reported if name not in planned and name not in ("epoch", "epochs_spent", "logits")]
     rows = planned.merge(reported[["id", "epochs_spent", *known]], on="id", how="left")
     rows = rows[rows["epochs_spent"].notna() | rows["state"].isin(["failed", "oom", *FINISHED])]
     rows = rows.assign(epochs=rows["epochs_spent"].fillna(0).astype(int))

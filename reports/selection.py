@@ -1,27 +1,67 @@
 """How trials are chosen: the one place. Scheduler, confirmation pass, ``evaluate`` and reports all call it.
 
-A criterion is computed without target labels; ``oracle`` chooses by target accuracy and is for reporting only.
+A criterion is computed without target labels; ``oracle`` chooses by target accuracy and is for reporting only. A
+trial scores itself by most criteria; some compare the trials of a cell, and can choose but not stop.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import zipfile
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from reports.ledger import FINISHED, Ledger
+from reports import criteria
+from reports.ledger import FINISHED, Ledger, canonical
 
 DEFAULT = "information_maximization"
+STOPPING = "information_maximization"
+"""What early stopping compares where the criterion that chooses cannot stop."""
 ORACLE = "oracle"
 
-CRITERIA: dict[str, str] = {
+OWN: dict[str, str] = {
     "information_maximization": "entropy of the mean prediction minus mean entropy, on unlabelled target inputs",
     "entropy": "minus the mean entropy of the predictions on unlabelled target inputs",
     "bnm": "nuclear norm of the prediction matrix on unlabelled target inputs, over its maximum",
     "source_validation": "accuracy on held-out source samples (leave-one-out 1-NN where nothing is held out)",
+    "snd": "soft neighbourhood density: mean entropy of the similarities among target predictions",
+    "class_cluster": "mutual information, adjusted for chance, of target predictions and k-means on target features",
+    "iwcv": "minus the error on held-out source samples, weighted to look like the target",
+    "dev": "minus the cross-entropy on held-out source samples, weighted to look like the target, its variance reduced",
+    "mixval_intra": "agreement on mixtures of target samples of one predicted class",
+    "mixval_inter": "agreement on mixtures of target samples of two predicted classes with that of the larger part",
+    "reverse_neighbor": "accuracy on the source of 1-NN among target samples with their predicted classes",
+    "reverse_validation": "accuracy on the source of what is learnt back from target predictions, by the method",
 }
+"""Criteria by which a trial scores itself: they can stop trials, and choose."""
+
+RANKED: dict[str, tuple[str, ...]] = {
+    "mixval": ("mixval_intra", "mixval_inter"),
+    "im_and_source": ("information_maximization", "source_validation"),
+}
+"""Criteria that are the mean of a trial's ranks in its cell by others."""
+
+ENSEMBLES: dict[str, str] = {
+    "ensemble": "agreement with the prediction of all trials of the cell together",
+    "pair_ensemble": "agreement with the prediction of all trials of all methods on the pair together",
+}
+"""Criteria that compare a trial's predictions with those of others."""
+
+CRITERIA: dict[str, str] = {
+    **OWN,
+    "mixval": "mean rank in the cell by agreement on mixtures of target samples, of one and of two predicted classes",
+    "im_and_source": "mean rank in the cell by information maximisation and by source validation",
+    **ENSEMBLES,
+}
+"""Everything that can choose, and what it is."""
+
+_OF_LOGITS = ("information_maximization", "entropy", "bnm", "snd")
+"""What can be computed from stored predictions where a trial has not recorded it."""
 
 CELL = ["dataset", "method", "source", "target", "protocol"]
 """Hyperparameters compete among trials that agree in these columns, and nowhere else."""
@@ -38,12 +78,7 @@ _GUARD = "predicted_classes"
 _LOST = frozenset({"failed", "oom"})
 
 
-def _known(criterion: str) -> None:
-    if criterion not in CRITERIA:
-        raise KeyError(f"no criterion {criterion!r}: there are {', '.join(CRITERIA)}")
-
-
-def guarded_score(criteria: Mapping[str, float | None], criterion: str = DEFAULT) -> float:
+def guarded_score(recorded: Mapping[str, float | None], criterion: str = DEFAULT) -> float:
     """What a trial is ranked by: its criterion, with a guard against collapse. Always finite; higher is better.
 
     Entropy is best, and information maximisation may be good, where a model puts the target into few classes. In
@@ -54,14 +89,18 @@ def guarded_score(criteria: Mapping[str, float | None], criterion: str = DEFAULT
     NaN, rank last of all.
 
     Args:
-        criteria: the values recorded at one epoch; a missing ``predicted_classes`` means no guard.
-        criterion: one of :data:`CRITERIA`.
+        recorded: the values recorded at one epoch; a missing ``predicted_classes`` means no guard.
+        criterion: one of :data:`OWN`.
 
     Raises:
-        KeyError: there is no such criterion.
+        KeyError: there is no such criterion, or it compares trials.
     """
-    _known(criterion)
-    value, seen = criteria.get(criterion), criteria.get(_GUARD, 1.0)
+    if criterion not in OWN:
+        raise KeyError(f"no criterion {criterion!r} of a single trial: there are {', '.join(OWN)}")
+    return _guarded(recorded.get(criterion), recorded.get(_GUARD, 1.0))
+
+
+def _guarded(value: float | None, seen: float | None) -> float:
     if value is None or seen is None or not math.isfinite(value) or not math.isfinite(seen):
         return _UNDEFINED
     score = max(-_LIMIT, min(_LIMIT, float(value)))
@@ -77,18 +116,37 @@ def candidates(ledger: Ledger, everything: bool = False) -> pd.DataFrame:
 
     Returns:
         One row a trial: the columns of the ledger's trials, ``epoch``, ``target_accuracy`` and ``best_accuracy``
-        (the best over its epochs) in percent, ``epochs_spent``, ``seconds``, and one column a criterion (NaN where
-        it was not finite). ``params`` and ``protocol`` are canonical JSON.
+        (the best over its epochs) in percent, ``epochs_spent``, ``seconds``, ``logits`` (the file of its predictions,
+        or an empty text), and one column for each criterion of :data:`OWN` (NaN where it was not recorded or not
+        finite). ``params`` and ``protocol`` are canonical JSON.
     """
     rows = ledger.outcomes(everything)
     # As in guarded_score, a record without the guard's value is taken for sound; null (of NaN) is not.
     recorded = pd.DataFrame([{_GUARD: 1.0, **json.loads(text)} for text in rows.pop("criteria")], index=rows.index)
-    for name in (*CRITERIA, _GUARD):
-        if name not in recorded:
-            recorded[name] = math.nan
+    recorded = recorded.reindex(columns=list(dict.fromkeys([*OWN, _GUARD, *recorded])))
     numbers = ["target_accuracy", "best_accuracy"]
     rows[numbers] = rows[numbers].astype(float)
+    folder = ledger.path.parent
+    stored = [json.loads(text).get("logits") for text in rows["artefacts"]]
+    rows["logits"] = ["" if path is None else str(folder / path) for path in stored]
     return rows.join(recorded.astype(float))
+
+
+def of_one_trial(criterion: str) -> str:
+    """The criterion itself where a trial scores itself by it, else :data:`STOPPING`: what rungs and live views use."""
+    return criterion if criterion in OWN else STOPPING
+
+
+def with_derived(candidates: pd.DataFrame) -> pd.DataFrame:
+    """The candidates with what their stored predictions give: criteria that no trial recorded, and the ensembles'.
+
+    To be asked of all candidates, before some are taken out: those of a pair make up its ensemble.
+    """
+    rows = _competing(candidates)
+    found = {name: values(rows, name).reindex(candidates.index) for name in (*_OF_LOGITS, *ENSEMBLES)}
+    return candidates.assign(
+        **{name: candidates[name].fillna(column) if name in candidates else column for name, column in found.items()}
+    )
 
 
 def eligible(candidates: pd.DataFrame) -> pd.DataFrame:
@@ -114,18 +172,87 @@ def choose(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataFrame:
     Raises:
         KeyError: there is no such criterion.
     """
-    rows = eligible(candidates)
-    if criterion == ORACLE:
-        score = rows["target_accuracy"].fillna(_UNDEFINED)
-    else:
-        _known(criterion)
-        pairs = zip(rows[criterion].tolist(), rows[_GUARD].tolist(), strict=True)
-        scores = [guarded_score({criterion: value, _GUARD: seen}, criterion) for value, seen in pairs]
-        score = pd.Series(scores, index=rows.index, dtype=float)
-    rows = rows.assign(selection=criterion, score=score).sort_values(["position", "id"], kind="stable")
-    rows = rows[rows["seed"] == rows.groupby(CELL)["seed"].transform("first")]
+    if criterion not in (*CRITERIA, ORACLE):
+        raise KeyError(f"no criterion {criterion!r}: there are {', '.join(CRITERIA)}")
+    rows = _competing(candidates)
+    rows = rows.assign(selection=criterion, score=_scores(rows, criterion))
     order = rows.sort_values("score", ascending=False, kind="stable")
     return order.groupby(CELL, sort=False).head(1).sort_values(["position", "id"], kind="stable")
+
+
+def _competing(candidates: pd.DataFrame) -> pd.DataFrame:
+    """The trials that compete, in plan order: the eligible ones of one seed a cell."""
+    rows = eligible(candidates).sort_values(["position", "id"], kind="stable")
+    return rows[rows["seed"] == rows.groupby(CELL)["seed"].transform("first")]
+
+
+def _scores(rows: pd.DataFrame, criterion: str) -> pd.Series:
+    """What each trial is ranked by among those of its cell in ``rows``; finite, higher is better."""
+    if criterion == ORACLE:
+        return rows["target_accuracy"].fillna(_UNDEFINED)
+    pairs = zip(values(rows, criterion).tolist(), rows[_GUARD].tolist(), strict=True)
+    return pd.Series([_guarded(value, seen) for value, seen in pairs], index=rows.index, dtype=float)
+
+
+def values(rows: pd.DataFrame, criterion: str) -> pd.Series:
+    """A criterion's value for trials that compete: as recorded, else from stored predictions; NaN where there is none.
+
+    Args:
+        rows: candidates of one seed a cell.
+        criterion: one of :data:`CRITERIA`.
+    """
+    if criterion in RANKED:
+        cells = [rows[name] for name in CELL]
+        ranks = [_scores(rows, part).groupby(cells).rank(pct=True) for part in RANKED[criterion]]
+        return sum(ranks[1:], start=ranks[0]) / len(ranks)
+    if criterion in ENSEMBLES and criterion not in rows:
+        return _agreement(rows, CELL if criterion == "ensemble" else _PAIR)
+    recorded = rows[criterion]
+    if criterion not in _OF_LOGITS or "logits" not in rows or recorded.notna().all():
+        return recorded
+    later = [
+        _of_logits(_stored(path), criterion) if math.isnan(value) else value
+        for path, value in zip(rows["logits"], recorded, strict=True)
+    ]
+    return pd.Series(later, index=rows.index, dtype=float)
+
+
+def _of_logits(logits: NDArray[Any] | None, criterion: str) -> float:
+    if logits is None:
+        return math.nan
+    if criterion == "snd":
+        return criteria.soft_neighborhood_density(logits)
+    return criteria.prediction_criteria(logits)[criterion]
+
+
+_PAIR = ["dataset", "source", "target", "options", "profile", "few"]
+
+
+def _agreement(rows: pd.DataFrame, group: list[str]) -> pd.Series:
+    """EnsV inside groups: see :func:`reports.criteria.agreement_with_ensemble`. Collapsed trials have no vote."""
+    protocols = {text: json.loads(text) for text in rows["protocol"].unique()}
+    # What a pair's trials must share for their target samples to be the same, and none to have seen their labels.
+    parts = {
+        name: rows["protocol"].map({t: canonical(p.get(name)) for t, p in protocols.items()}) for name in _PAIR[3:]
+    }
+    found = [pd.Series(dtype=float)]
+    for _, members in rows.assign(**parts).groupby(group, sort=False):
+        sound = members[_GUARD] > COLLAPSED
+        votes = sound if sound.any() else ~sound
+        agreement = criteria.agreement_with_ensemble(map(_stored, members["logits"]), votes)
+        found.append(pd.Series(agreement, index=members.index, dtype=float))
+    return pd.concat(found).reindex(rows.index)
+
+
+def _stored(path: str) -> NDArray[Any] | None:
+    """Target logits (n, K) of a trial; None where there is no file of them, or a damaged one."""
+    if not path:
+        return None
+    try:
+        with np.load(path) as arrays:
+            return np.asarray(arrays["target"])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
 
 
 def summarize(candidates: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:

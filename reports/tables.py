@@ -406,6 +406,8 @@ def regrets(results: Results) -> Table | None:
         return None
     rows = []
     for name in selection.CRITERIA:
+        if selection.values(pool, name).isna().all():
+            continue
         regret = selection.regret(pool, name)
         worst = max(dicts(regret.dropna(subset="regret")), key=lambda cell: cell["regret"], default=None)
         mark = " (used here)" if name == results.criterion else ""

@@ -225,7 +225,7 @@ def status(name: Name, results: Results = Path("results")) -> None:
     with Ledger(results / Path(name).stem / LEDGER) as ledger:
         trials = ledger.trials()
         recorded = ledger.meta("experiment") or {}
-        criterion = recorded.get("criterion", selection.DEFAULT)
+        criterion = selection.of_one_trial(recorded.get("criterion", selection.DEFAULT))
         found = selection.candidates(ledger)
         spent = ledger.seconds()
     columns = [*TrialRow.__dataclass_fields__]

@@ -49,6 +49,7 @@ class EarlyStopping(_Strict):
     scheduler: Literal["asha", "none"] = "asha"
     grace: float = Field(1 / 3, gt=0, le=1, description="share of the budget that every trial gets")
     reduction: float = Field(3, gt=1, description="one in this many trials survives a rung")
+    criterion: str | None = Field(None, description="what rungs compare; absent: the experiment's, where it can stop")
 
 
 class Confirm(_Strict):
@@ -92,6 +93,11 @@ class Experiment(_Strict):
     resources: Resources = Resources()
     checkpoint_seconds: float = Field(20, ge=0, description="a trial that runs longer saves itself this often")
     profile: str = "default"
+
+    @property
+    def stopping_criterion(self) -> str:
+        """What rungs compare: a criterion by which a trial scores itself."""
+        return self.early_stopping.criterion or selection.of_one_trial(self.criterion)
 
 
 def names() -> list[str]:
@@ -305,6 +311,10 @@ def _check(experiment: Experiment, lines: _Lines) -> None:
     if experiment.criterion not in selection.CRITERIA:
         hint = nearest(experiment.criterion, selection.CRITERIA)
         raise SweepError(f"{lines.at(('criterion',))}: unknown criterion {experiment.criterion!r}{hint}")
+    stopping = experiment.early_stopping.criterion
+    if stopping is not None and stopping not in selection.OWN:
+        hint = nearest(stopping, selection.OWN)
+        raise SweepError(f"{lines.at(('early_stopping', 'criterion'))}: no criterion {stopping!r} that can stop{hint}")
     _check_protocol(experiment.protocol, dataset, lines)
     if not experiment.pairs:
         raise SweepError(f"{lines.at(('pairs',))}: {_PAIRS} (it is [])")

@@ -230,7 +230,7 @@ class Announcer:
 
 def best_of(found: pd.DataFrame, criterion: str) -> dict[str, tuple[float, float]]:
     """Trial id → (guarded score, target accuracy), from ``selection.candidates``: what a board starts with."""
-    names = [name for name in (*selection.CRITERIA, "predicted_classes") if name in found]
+    names = [name for name in (*selection.OWN, "predicted_classes") if name in found]
     return {
         str(row["id"]): (
             selection.guarded_score({n: row[n] for n in names}, criterion),

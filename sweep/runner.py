@@ -254,14 +254,13 @@ class Run:
             pretrained=self._put_pretrained(todo),
             num_classes=len(self.dataset.classes),
             folder=str(self.folder),
-            criterion=self.experiment.criterion,
+            criterion=self.experiment.stopping_criterion,
             checkpoint_seconds=self.experiment.checkpoint_seconds,
         )
         wanted = [row for row in rows if self._wanted(row)]
         view = View(self.console)
-        board = Board(
-            wanted, states, best_of(selection.candidates(ledger), self.experiment.criterion), self.experiment.criterion
-        )
+        criterion = self.experiment.stopping_criterion
+        board = Board(wanted, states, best_of(selection.candidates(ledger), criterion), criterion)
         scheduler = CellASHA(rungs, {row.id: row for row in todo})
         recorder = Recorder(ledger, specs, self.folder, view.event)
         slots = self.cluster.slots(list(specs.values()))
@@ -291,7 +290,7 @@ class Run:
             row = by_id.get(key)
             if row is None:
                 continue
-            score = selection.guarded_score(criteria, self.experiment.criterion)
+            score = selection.guarded_score(criteria, self.experiment.stopping_criterion)
             if not rungs.keep_going(row, epoch, score) and states[key] not in FINISHED:
                 ledger.finish(key, "stopped")
         return rungs

@@ -31,7 +31,7 @@ class Rungs:
 
     def __init__(self, stopping: EarlyStopping, cells: Iterable[Cell]) -> None:
         self._stopping = stopping
-        self._cells = set(cells) if stopping.scheduler == "asha" else set()
+        self._cells = set(cells)
         self._ashas: dict[tuple[Cell, int], Any] = {}
 
     def keep_going(self, row: TrialRow, epoch: int, score: float) -> bool:
@@ -49,13 +49,16 @@ class Rungs:
         return decision != TrialScheduler.STOP
 
     def epochs_of(self, row: TrialRow) -> frozenset[int]:
-        """The epochs at which this trial may be stopped."""
-        if not self._stoppable(row):
+        """The epochs at which this trial may be stopped, or would be if early stopping were on.
+
+        A run of the whole grid records there what a replay with any criterion needs.
+        """
+        if row.role != "search" or row.cell not in self._cells:
             return frozenset()
         return frozenset(math.ceil(epoch) for bracket in self._asha(row)._brackets for epoch, _ in bracket._rungs)
 
     def _stoppable(self, row: TrialRow) -> bool:
-        return row.role == "search" and row.cell in self._cells
+        return self._stopping.scheduler == "asha" and row.role == "search" and row.cell in self._cells
 
     def _asha(self, row: TrialRow) -> Any:
         """Ray's ASHA of a cell; its type asks for a controller and a whole Trial, its code for a trial's id only."""

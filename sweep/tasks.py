@@ -22,6 +22,7 @@ from reports import criteria
 from reports.ledger import TrialRow
 
 FOLDS = 5
+_MIXED_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -81,35 +82,90 @@ class Scoring:
     Args:
         target: labelled target samples that are scored.
         target_inputs: unlabelled target training inputs, for the criteria.
-        source: labelled source training samples, for the source score where nothing is held out; None: no score.
+        source: labelled source training samples; None: no source score.
         validation: source samples held out of training; None where the protocol holds out nothing.
+        num_classes: K.
     """
 
     def __init__(
-        self, target: Samples, target_inputs: NDArray[Any], source: Samples | None, validation: Samples | None
+        self,
+        target: Samples,
+        target_inputs: NDArray[Any],
+        source: Samples | None,
+        validation: Samples | None,
+        num_classes: int,
     ) -> None:
         self._target, self._target_inputs, self._source, self._validation = target, target_inputs, source, validation
+        self._num_classes = num_classes
 
-    def __call__(self, model: Algorithm | CrossFit) -> Scored:
-        """Predict and score."""
+    def __call__(self, model: Algorithm | CrossFit, thorough: bool = False) -> Scored:
+        """Predict and score.
+
+        Args:
+            model: what to score.
+            thorough: every criterion, those too that need features or further passes, and cost several times as much
+                as the rest.
+        """
         on_training = model.predict(self._target_inputs)
         transductive = self._target.inputs is self._target_inputs
         on_scored = on_training if transductive else model.predict(self._target.inputs)
-        held: Prediction | None = None
-        if self._validation is not None:
-            held = model.predict(self._validation.inputs)
-            source_score = criteria.accuracy(held.logits, self._validation.labels)
-        elif self._source is None:
-            source_score = math.nan
-        else:
-            features = model.predict(self._source.inputs).features
-            source_score = criteria.leave_one_out_accuracy(features, self._source.labels)
+        held = None if self._validation is None else model.predict(self._validation.inputs)
+        on_source: Prediction | None = None
+        if self._source is not None and (held is None or thorough):
+            on_source = model.predict(self._source.inputs)
+        found = {"source_validation": self._source_score(held, on_source)}
+        found |= criteria.prediction_criteria(on_training.logits)
+        if thorough:
+            found |= self._dearer(model, on_training, on_source, held)
         return Scored(
             target_accuracy=criteria.accuracy(on_scored.logits, self._target.labels),
-            criteria={"source_validation": source_score, **criteria.prediction_criteria(on_training.logits)},
+            criteria=found,
             validation=None if held is None else held.logits,
             target=on_training.logits,
         )
+
+    def _source_score(self, held: Prediction | None, on_source: Prediction | None) -> float:
+        """Accuracy on what is held out; where nothing is, leave-one-out 1-NN in the learned representation."""
+        if held is not None and self._validation is not None:
+            return criteria.accuracy(held.logits, self._validation.labels)
+        if on_source is not None and self._source is not None:
+            return criteria.leave_one_out_accuracy(on_source.features, self._source.labels)
+        return math.nan
+
+    def _dearer(
+        self, model: Algorithm | CrossFit, on_target: Prediction, on_source: Prediction | None, held: Prediction | None
+    ) -> dict[str, float]:
+        """The criteria that are not computed at every epoch."""
+        predicted = on_target.logits.argmax(axis=1)
+        found = {
+            "snd": criteria.soft_neighborhood_density(on_target.logits),
+            "class_cluster": criteria.class_cluster(on_target.features, predicted, self._num_classes),
+            "iwcv": math.nan,
+            "dev": math.nan,
+            "reverse_neighbor": math.nan,
+        }
+        if on_source is not None and self._source is not None:
+            found["reverse_neighbor"] = criteria.reverse_neighbor(
+                on_source.features, self._source.labels, on_target.features, predicted
+            )
+        if held is not None and on_source is not None and self._validation is not None:
+            weights = criteria.density_ratio(on_source.features, on_target.features, held.features)
+            found |= criteria.importance_weighted(held.logits, self._validation.labels, weights)
+        for name, partners in zip(("mixval_intra", "mixval_inter"), criteria.partners(predicted), strict=True):
+            found[name] = self._agreement_on_mixtures(model, predicted, partners)
+        return found | model.criteria()
+
+    def _agreement_on_mixtures(
+        self, model: Algorithm | CrossFit, predicted: NDArray[np.intp], partners: NDArray[np.intp]
+    ) -> float:
+        """Percentage of mixed target samples that are classified as their larger part is."""
+        rows = np.intersect1d(criteria.some(len(predicted)), np.flatnonzero(partners >= 0))
+        # Images are mixed a part at a time: all of them once more would be too many.
+        logits = [
+            model.predict(criteria.mixed(self._target_inputs, part, partners[part])).logits
+            for part in np.array_split(rows, max(1, math.ceil(len(rows) / _MIXED_AT_ONCE)))
+        ]
+        return criteria.accuracy(np.concatenate(logits), predicted[rows])
 
 
 def build(
@@ -120,7 +176,7 @@ def build(
         return _build_on_target(cls, params, target, setting, device)
     train, validation = _hold_out(source.train, setting)
     task = _task(train, validation, target.train.inputs, None, setting)
-    scoring = Scoring(target.scored, target.train.inputs, train, validation)
+    scoring = Scoring(target.scored, target.train.inputs, train, validation, setting.num_classes)
     return cls(task, params, device, setting.seed), scoring
 
 
@@ -139,7 +195,7 @@ def _build_on_target(
     if target.test is not None:
         task = _task(labelled, validation, target.train.inputs, labelled, setting)
         model = cls(task, params, device, setting.seed)
-        return model, Scoring(target.test, target.train.inputs, labelled, validation)
+        return model, Scoring(target.test, target.train.inputs, labelled, validation, setting.num_classes)
     models, scored = [], []
     for rows, fold in splits.folds(target.train.labels, FOLDS, setting.seed):
         part = target.train.take(rows)
@@ -147,7 +203,7 @@ def _build_on_target(
         scored.append(fold)
     # Out-of-fold accuracy on these labels would be the oracle's: there is no source score without it.
     model_of_all = CrossFit(models, scored, target.train.inputs)
-    return model_of_all, Scoring(target.train, target.train.inputs, None, None)
+    return model_of_all, Scoring(target.train, target.train.inputs, None, None, setting.num_classes)
 
 
 def _task(

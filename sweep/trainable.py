@@ -44,7 +44,7 @@ class TrialSpec:
         row: its identity.
         epochs: the experiment's budget, which schedules depend on.
         cpu, gpu: its share of cores and of a GPU.
-        rungs: epochs at which early stopping decides.
+        rungs: epochs at which early stopping decides, or would: every criterion is computed there, and at the end.
         checkpoint: folder to continue from, relative to the experiment's; None starts anew.
     """
 
@@ -173,8 +173,7 @@ class TransferTrial(tune.Trainable):
             while self._failure is None:
                 scored, epoch = self._one_epoch()
                 epochs.append(epoch)
-                at_rung = self._epoch in self._spec.rungs
-                if self._finished or at_rung or time.monotonic() - started >= REPORT_SECONDS:
+                if self._decides(self._epoch) or time.monotonic() - started >= REPORT_SECONDS:
                     break
             if scored is not None:
                 artefacts = {"logits": self._keep_logits(scored)}
@@ -201,10 +200,14 @@ class TransferTrial(tune.Trainable):
     def _finished(self) -> bool:
         return self._epoch >= self._spec.row.budget
 
+    def _decides(self, epoch: int) -> bool:
+        """Whether that epoch's report may be the last."""
+        return epoch >= self._spec.row.budget or epoch in self._spec.rungs
+
     def _one_epoch(self) -> tuple[tasks.Scored, dict[str, Any]]:
         started = time.perf_counter()
         losses = self._model.fit_epoch()
-        scored = self._scoring(self._model)
+        scored = self._scoring(self._model, thorough=self._decides(self._epoch + 1))
         self._epoch += 1
         return scored, {
             "epoch": self._epoch,

@@ -55,6 +55,9 @@ class Run:
         )
 
 
+RECORDED = ("source_validation", "entropy", "information_maximization", "bnm")
+"""The criteria that these trials have recorded."""
+
 PAIRS = [("amazon", "webcam"), ("dslr", "webcam"), ("webcam", "dslr")]
 
 # In every cell of dann the second setting has the best criterion, the third the best target accuracy, and the

@@ -94,6 +94,19 @@ def test_early_stopping_stops_some_and_spares_one_shot_methods(uninterrupted: Pa
     assert {last[trial] for trial in stopped} == {2}  # grace: a third of six iterations
 
 
+def test_what_may_be_a_trials_last_report_has_every_criterion(uninterrupted: Path) -> None:
+    trials, epochs = _read(uninterrupted)
+    methods = dict(zip(trials["id"], trials["method"], strict=True))
+    jda = epochs[epochs["trial"].map(methods) == "jda"]
+    recorded = {epoch: {frozenset(json.loads(text)) for text in own} for epoch, own in jda.groupby("epoch")["criteria"]}
+    every = set(selection.OWN) - {"reverse_validation"}
+    for epoch, (names,) in recorded.items():
+        assert (every <= names) == (epoch in (2, 6)), epoch  # the rung, where some were stopped, and the end
+    with Ledger(uninterrupted / "small" / "ledger.sqlite") as ledger:
+        found = selection.with_derived(selection.candidates(ledger))
+    assert np.isfinite(found[[*every, *selection.ENSEMBLES]]).all(axis=None)
+
+
 @pytest.mark.parametrize("kills", [(4, 9)])
 def test_a_killed_driver_continues_to_the_same_table(
     uninterrupted: Path, tmp_path: Path, kills: tuple[int, ...]
@@ -140,7 +153,7 @@ features.load = shuffled
     chosen = []
     for folder in (uninterrupted, tmp_path):
         with Ledger(folder / "small" / "ledger.sqlite") as ledger:
-            found = selection.candidates(ledger)
+            found = selection.with_derived(selection.candidates(ledger))
         chosen.append({c: selection.choose(found, c)["id"].tolist() for c in selection.CRITERIA})
     assert chosen[0] == chosen[1]
 

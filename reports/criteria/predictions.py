@@ -1,22 +1,19 @@
-"""Scores of a trial: accuracy, and criteria that need no target labels.
-
-The criteria look at the predictions on the unlabelled target training inputs; for all of them, higher is better.
-Everything is computed in float64. Logits that hold a NaN give NaN, never an exception, so that a diverged trial
-is recorded like any other (and chosen last, see :mod:`reports.selection`).
-"""
+"""Criteria of the predictions on unlabelled target inputs; higher is better."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import entr, softmax
-from sklearn.neighbors import NearestNeighbors
+
+from reports.criteria.samples import some
+
+_BLOCK = 1024  # rows of similarities held at once
 
 
-def _probabilities(logits: ArrayLike) -> NDArray[np.float64]:
+def to_probabilities(logits: ArrayLike) -> NDArray[np.float64]:
     """Softmax of (n, K) logits; a row with +inf shares its mass among its infinite entries (the limit)."""
     scores = np.asarray(logits, dtype=np.float64)
     if scores.ndim != 2:
@@ -49,7 +46,7 @@ def prediction_criteria(target_logits: ArrayLike) -> dict[str, float]:
     Returns:
         The four values; all NaN where a logit is NaN, a row is −inf throughout or n = 0.
     """
-    probabilities = _probabilities(target_logits)
+    probabilities = to_probabilities(target_logits)
     n, classes = probabilities.shape
     if n == 0 or np.isnan(probabilities).any():
         return dict.fromkeys(("entropy", "information_maximization", "bnm", "predicted_classes"), math.nan)
@@ -63,40 +60,34 @@ def prediction_criteria(target_logits: ArrayLike) -> dict[str, float]:
     }
 
 
-def accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
-    """Percentage of rows whose largest logit is that of the label; NaN where a logit is NaN or there are no rows.
+def soft_neighborhood_density(target_logits: ArrayLike, temperature: float = 0.05) -> float:
+    """SND: how many others a target sample's prediction resembles, as the mean entropy of its soft neighbourhood.
+
+    With p̄_i the softmax of row i scaled to unit length, the neighbourhood of i is softmax_{j≠i}(p̄_i·p̄_j / T); the
+    criterion is the mean over i of its entropy, in nats, in [0, log(n − 1)] (Saito et al. 2021, Tune it the Right
+    Way: Unsupervised Validation of Domain Adaptation via Soft Neighborhood Density, ICCV, section 3.2, T = 0.05).
 
     Args:
-        logits: (n, K).
-        labels: (n,) class indices.
-    """
-    scores, truth = np.asarray(logits), np.asarray(labels)
-    if scores.shape[:1] != truth.shape:
-        raise ValueError(f"{scores.shape[0]} rows of logits but labels of shape {truth.shape}")
-    if len(truth) == 0 or np.isnan(scores).any():
-        return math.nan
-    return 100.0 * float((scores.argmax(axis=1) == truth).mean())
-
-
-def leave_one_out_accuracy(features: NDArray[Any], labels: ArrayLike) -> float:
-    """Leave-one-out accuracy of the 1-nearest-neighbour classifier, in percent.
-
-    The source score of a protocol that holds nothing out (SURF): how well classes stay together in the learned
-    representation.
-
-    Args:
-        features: (n, d), Euclidean.
-        labels: (n,) class indices.
+        target_logits: (n, K) logits; of more than :data:`~reports.criteria.samples.MOST` rows, so many are looked at.
+        temperature: T.
 
     Returns:
-        Percent; NaN for fewer than two samples or features that are not all finite.
+        The density; NaN where a logit is NaN, a row is −inf throughout or n < 2.
     """
-    points, truth = np.asarray(features), np.asarray(labels)
-    if points.shape[:1] != truth.shape:
-        raise ValueError(f"{points.shape[0]} rows of features but labels of shape {truth.shape}")
-    if len(truth) < 2 or not np.isfinite(points).all():
+    probabilities = to_probabilities(target_logits)
+    if len(probabilities) < 2 or np.isnan(probabilities).any():
         return math.nan
-    # Asked without queries, scikit-learn leaves each point out of its own neighbours.
-    search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(points)
-    nearest = search.kneighbors(return_distance=False)[:, 0]
-    return 100.0 * float((truth[nearest] == truth).mean())
+    probabilities = probabilities[some(len(probabilities))]
+    unit = probabilities / np.linalg.norm(probabilities, axis=1, keepdims=True)
+    # Single precision: n² exponentials are what this costs, and exp(1/T) is far from its limits.
+    directions = unit.astype(np.float32)
+    scaled = directions.T / np.float32(temperature)
+    n, entropies = len(directions), []
+    for start in range(0, n, _BLOCK):
+        similarity = directions[start : start + _BLOCK] @ scaled
+        weights = np.exp(similarity)
+        rows = np.arange(len(weights))
+        weights[rows, start + rows] = 0.0  # a sample is no neighbour of itself
+        total = weights.sum(axis=1)
+        entropies.append(np.log(total) - np.einsum("ij,ij->i", weights, similarity) / total)
+    return float(np.concatenate(entropies).mean(dtype=np.float64))

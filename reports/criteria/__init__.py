@@ -1,0 +1,31 @@
+"""Scores of a trial: accuracy, and criteria that need no target labels.
+
+Those on predictions look at logits on the unlabelled target training inputs alone, so that they can be computed
+later from stored ones; the others look at features, or at what the model says of inputs that are mixed for it. For
+all of them, higher is better. Logits or features that hold a NaN give NaN, never an exception, so that a diverged
+trial is recorded like any other (and chosen last, see :mod:`reports.selection`).
+"""
+
+from reports.criteria.accuracy import accuracy, leave_one_out_accuracy
+from reports.criteria.clusters import class_cluster
+from reports.criteria.ensemble import agreement_with_ensemble
+from reports.criteria.importance import density_ratio, importance_weighted
+from reports.criteria.mixing import mixed, partners
+from reports.criteria.predictions import prediction_criteria, soft_neighborhood_density
+from reports.criteria.reverse import reverse_neighbor
+from reports.criteria.samples import some
+
+__all__ = [
+    "accuracy",
+    "agreement_with_ensemble",
+    "class_cluster",
+    "density_ratio",
+    "importance_weighted",
+    "leave_one_out_accuracy",
+    "mixed",
+    "partners",
+    "prediction_criteria",
+    "reverse_neighbor",
+    "soft_neighborhood_density",
+    "some",
+]
