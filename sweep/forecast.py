@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from threadpoolctl import threadpool_limits
 
@@ -41,12 +42,12 @@ class Forecast:
     slots: int
 
 
-@dataclass(frozen=True)
-class _Cost:
-    """Seconds of one trial: once, and per epoch."""
+class _Cost(NamedTuple):
+    """Seconds of one trial: once, per epoch, and where every criterion is computed."""
 
     build: float
     epoch: float
+    thorough: float
 
 
 def forecast(
@@ -84,13 +85,14 @@ def forecast(
         same_pair = [row for row in trials if (row.source, row.target) == (largest.source, largest.target)]
         timed = same_pair[:: max(1, (len(same_pair) - 1) // (CONFIGURATIONS - 1))][:CONFIGURATIONS]
         costs = [_measure(row, experiment.epochs, domains, num_classes, pretrained or {}, device) for row in timed]
-        build = sum(cost.build for cost in costs) / len(costs)
-        epoch = sum(cost.epoch for cost in costs) / len(costs)
+        build, epoch, thorough = (sum(part) / len(costs) for part in zip(*costs, strict=True))
         confirmed = {row.cell: row for row in trials}.values() if _varies(trials[0]) else ()
         epochs = [(row, _played(row, rungs, chance)) for row in trials]
         epochs += [(row, row.budget) for row in confirmed for _ in range(experiment.confirm.seeds - 1)]
         spent[method] = sum(
-            build + TRIAL_SECONDS + count * epoch * sizes[row.id] / sizes[largest.id] for row, count in epochs
+            build + TRIAL_SECONDS + (count * epoch + looks * thorough) * sizes[row.id] / sizes[largest.id]
+            for row, count in epochs
+            for looks in [len({count} | {rung for rung in rungs.epochs_of(row) if rung < count})]
         )
     return Forecast(spent, START_SECONDS + sum(spent.values()) / slots, slots)
 
@@ -142,7 +144,8 @@ def _measure(
         if share < 1:
             model.fit_epoch()  # warms up
         trained = _timed(model.fit_epoch) / share
-        return _Cost(build, trained + _timed(lambda: scoring(model)))
+        scored = _timed(lambda: scoring(model))
+        return _Cost(build, trained + scored, _timed(lambda: scoring(model, thorough=True)) - scored)
 
 
 def _timed(work: Callable[[], object]) -> float:

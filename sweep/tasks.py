@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from algorithms.base import Algorithm, Params, Prediction, StateDict, Task
 from algorithms.cross_fit import CrossFit
+from algorithms.training import DeepMethod
 from datasets import splits
 from datasets.base import Domain, Samples
 from reports import criteria
 from reports.ledger import TrialRow
 
 FOLDS = 5
-_MIXED_AT_ONCE = 1024
+_IMAGES_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Scoring:
         held = None if self._validation is None else model.predict(self._validation.inputs)
         on_source: Prediction | None = None
         if self._source is not None and (held is None or thorough):
-            on_source = model.predict(self._source.inputs)
+            on_source = _predict(model, self._source)
         found = {"source_validation": self._source_score(held, on_source)}
         found |= criteria.prediction_criteria(on_training.logits)
         if thorough:
@@ -163,9 +164,21 @@ class Scoring:
         # Images are mixed a part at a time: all of them once more would be too many.
         logits = [
             model.predict(criteria.mixed(self._target_inputs, part, partners[part])).logits
-            for part in np.array_split(rows, max(1, math.ceil(len(rows) / _MIXED_AT_ONCE)))
+            for part in np.array_split(rows, max(1, math.ceil(len(rows) / _IMAGES_AT_ONCE)))
         ]
         return criteria.accuracy(np.concatenate(logits), predicted[rows])
+
+
+def _predict(model: Algorithm | CrossFit, samples: Samples) -> Prediction:
+    """Predict samples: images in parts, as what is taken of an array that trials share is a copy.
+
+    Shallow methods know their source by the array.
+    """
+    if not isinstance(model, DeepMethod) or samples.rows()[0].ndim == 2:
+        return model.predict(samples.inputs)
+    parts = np.array_split(np.arange(len(samples)), math.ceil(len(samples) / _IMAGES_AT_ONCE))
+    found = [model.predict(samples.take(rows).inputs) for rows in parts]
+    return Prediction(np.concatenate([p.logits for p in found]), np.concatenate([p.features for p in found]))
 
 
 def build(

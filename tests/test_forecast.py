@@ -46,7 +46,7 @@ def test_a_shortened_epoch_has_that_many_steps(monkeypatch: pytest.MonkeyPatch) 
 def _expected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopping: str
 ) -> tuple[list[TrialRow], dict[str, float]]:
-    """The forecast where building takes 1 s and an epoch of the largest pair 2 s."""
+    """The forecast where building takes 1 s, an epoch of the largest pair 2 s and all criteria of it 0.5 s."""
     file = tmp_path / "mine.yaml"
     file.write_text(FILE.format(stopping=stopping))
     loaded = experiment.load(str(file))
@@ -55,7 +55,7 @@ def _expected(
         (name, "raw"): Domain(name, Samples(np.zeros((n, 2), np.float32), np.zeros(n, np.int64)))
         for name, n in SIZES.items()
     }
-    monkeypatch.setattr(forecast, "_measure", lambda *_: forecast._Cost(build=1.0, epoch=2.0))
+    monkeypatch.setattr(forecast, "_measure", lambda *_: forecast._Cost(build=1.0, epoch=2.0, thorough=0.5))
     expected = forecast.forecast(loaded, rows, domains, num_classes=10, slots=2)
     total = sum(expected.core_seconds.values())
     assert expected.seconds == pytest.approx(forecast.START_SECONDS + total / 2)
@@ -66,11 +66,11 @@ def test_without_stopping_every_trial_and_confirmation_takes_its_budget(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, spent = _expected(tmp_path, monkeypatch, "{scheduler: none}")
-    trial = 1.0 + forecast.TRIAL_SECONDS
+    trial, full = 1.0 + forecast.TRIAL_SECONDS, 9 * 2.0 + 2 * 0.5  # criteria at the end and where a rung would be
     # 9 searched and 2 more seeds of each of two pairs; the larger domain has 300 samples or, uci's, 100.
-    assert spent["dann"] == pytest.approx(11 * (trial + 9 * 2.0) + 11 * (trial + 9 * 2.0 / 3))
+    assert spent["dann"] == pytest.approx(11 * (trial + full) + 11 * (trial + full / 3))
     # A shallow method looks at both domains: 400 or 140 samples. It is deterministic, but its split is drawn.
-    assert spent["nearest_neighbor"] == pytest.approx(3 * (trial + 2.0) + 3 * (trial + 2.0 * 140 / 400))
+    assert spent["nearest_neighbor"] == pytest.approx(3 * (trial + 2.5) + 3 * (trial + 2.5 * 140 / 400))
 
 
 def test_early_stopping_saves_no_more_than_the_rungs_allow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,5 +79,6 @@ def test_early_stopping_saves_no_more_than_the_rungs_allow(tmp_path: Path, monke
     assert stopped["nearest_neighbor"] == full["nearest_neighbor"]
     # The rung is at epoch 4 of 9: at least the first of a cell passes it, at least one of nine is below the median.
     saved = full["dann"] - stopped["dann"]
-    assert 5 * 2.0 * (1 + 1 / 3) <= saved <= 8 * 5 * 2.0 * (1 + 1 / 3)
+    each = (5 * 2.0 + 0.5) * (1 + 1 / 3)
+    assert each <= saved <= 8 * each
     assert len(rows) == 2 * (1 + 9)
