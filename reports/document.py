@@ -146,12 +146,14 @@ def document(own: Results) -> Iterator[Block]:
     for number, group in enumerate(groups):
         yield Heading(2, "Results" + (f": {_group_name(group)}" if len(groups) > 1 else ""))
         yield from _results(own, views, number)
+        yield from _differences(own, number)
     if not own.records.empty:
         yield Heading(2, "How the numbers were chosen")
         yield _choosing(own)
         yield from _some(tables.regrets(own))
         yield from _comparisons(own, views)
         yield from _learning(own)
+        yield from _importance(own)
     yield Heading(2, "What it took")
     yield tables.effort(own)
     yield from _some(tables.failures(own))
@@ -199,6 +201,48 @@ def _results(own: Results, views: _Views, number: int) -> Iterator[Block]:
     yield from _some(tables.matrix(group, own.criterion, ranked=False))
     gains = views.variants(lambda name: tables.gains(views.group(number, name), name))
     yield dataclasses.replace(gains, printed=[own.criterion])
+
+
+def _differences(own: Results, number: int) -> Iterator[Block]:
+    """Which methods differ, as far as tests over the pairs can say."""
+    groups = own.groups()
+    comparison = tables.compared(groups[number], own.criterion)
+    if comparison is None:
+        return
+    pairs, methods = comparison.accuracies.shape
+    statistic, p = comparison.friedman
+    yield Heading(3, "Which differences hold")
+    text = (
+        f"Ranks over the {pairs} pairs that these {methods} methods ran on. Friedman's test (χ² = {statistic:.1f}, "
+        f"{_p_value(p)}) finds {'a difference' if comparison.differ else 'no difference'} between them. One method is "
+        "called better than another only where Friedman's test and, after Holm's correction for all "
+        f"{comparison.comparisons} comparisons, Wilcoxon's signed-rank test over the pairs say so (p < 0.05 each)."
+    )
+    if comparison.differ and not comparison.can_tell:
+        text += (
+            f" With {pairs} pairs Wilcoxon's p-value is {comparison.smallest_p:.2g} at best, which the correction "
+            "takes above 0.05: no two methods can be told apart in that way here."
+        )
+    yield f"{text} Pairs that share a domain are not independent, which makes p-values somewhat too small."
+    yield tables.ranking(comparison, own.criterion)
+    yield Drawing(
+        _numbered("critical_difference", number, len(groups)),
+        f"Average ranks; bars join methods that Nemenyi's test does not tell apart (critical difference "
+        f"{comparison.critical_difference:.2f} at α = 0.05)",
+        "The average ranks of the table above on a line, the best at the left.",
+        partial(figures.critical_difference, comparison),
+    )
+
+
+def _p_value(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def _importance(own: Results) -> Iterator[Block]:
+    table = tables.importances(own)
+    if table is not None:
+        yield Heading(2, "Hyperparameters")
+        yield table
 
 
 def _learning(own: Results) -> Iterator[Block]:

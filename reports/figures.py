@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -15,7 +17,8 @@ from matplotlib.lines import Line2D
 
 from reports.blocks import Drawing
 from reports.results import METHOD, Results, dicts
-from reports.tables import criterion_name, initials, pairs_of
+from reports.statistics import ALPHA, Comparison
+from reports.tables import criterion_name, initials, names_of, pairs_of
 
 _TARGET, _SOURCE, _CRITERION = "#1b6ca8", "#d1802f", "#777777"
 _DPI = 110
@@ -37,23 +40,13 @@ def that_learned(results: Results, group: pd.DataFrame) -> pd.DataFrame:
     return own[(own["trial"].map(lengths).fillna(0) > 1) & (own["source"] != own["target"])]
 
 
-def _names(rows: pd.DataFrame) -> dict[tuple[str, str, str, str], str]:
-    """A label for each method of a figure: its name, with what tells it from a namesake."""
-    keys = list(rows[METHOD].drop_duplicates().itertuples(index=False, name=None))
-    methods = [key[0] for key in keys]
-    return {
-        key: key[0] if methods.count(key[0]) == 1 else f"{key[0]} ({', '.join(part for part in key[1:] if part)})"
-        for key in keys
-    }
-
-
 def heat_map(records: pd.DataFrame) -> Figure:
     """Methods × pairs: target accuracy in percent, with the average of methods that ran on every pair.
 
     Args:
         records: the records of one group, by one way of choosing.
     """
-    names = _names(records)
+    names = names_of(records)
     pairs = pairs_of(records)
     cells = np.full((len(names), len(pairs)), np.nan)
     for i, key in enumerate(names):
@@ -97,7 +90,7 @@ def learning_curves(results: Results, records: pd.DataFrame) -> Figure:
         results: the experiment.
         records: the cells to draw: methods are rows of panels, pairs are columns.
     """
-    names = _names(records)
+    names = names_of(records)
     pairs = pairs_of(records)
     figure = Figure(figsize=(1.0 + 1.9 * len(pairs), 0.9 + 1.35 * len(names)), layout="constrained")
     grid = figure.subplots(len(names), len(pairs), squeeze=False, sharex="row", sharey="row")
@@ -141,3 +134,29 @@ def _panel(axes: Axes, curve: pd.DataFrame, criterion: str, bounds: tuple[float,
     low, high = bounds
     if np.isfinite(low) and np.isfinite(high) and high > low:
         other.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+
+
+def critical_difference(comparison: Comparison) -> Figure:
+    """Average ranks on a line, the best at the left; bars join what Nemenyi's test cannot tell apart (Demšar 2006)."""
+    import scikit_posthocs  # noqa: PLC0415  # see reports.statistics.compare
+
+    rows = math.ceil(len(comparison.ranks) / 2) + 3
+    figure = Figure(figsize=(8.5, 0.9 + 0.24 * rows), layout="constrained")
+    axes = figure.add_subplot()
+    ink = matplotlib.rcParams["text.color"]
+    scikit_posthocs.critical_difference_diagram(
+        comparison.ranks,
+        comparison.nemenyi,
+        alpha=ALPHA,
+        ax=axes,
+        label_fmt_left="{label}  {rank:.1f} ",
+        label_fmt_right=" {rank:.1f}  {label}",
+        label_props={"fontsize": 9},
+        elbow_props={"color": ink, "linewidth": 0.7},
+        marker_props={"color": _TARGET, "s": 16},
+        crossbar_props={"color": _SOURCE, "linewidth": 3},
+        text_h_margin=0.02 * len(comparison.ranks),
+    )
+    axes.set_xlabel("average rank", fontsize=9)
+    axes.xaxis.set_label_position("top")
+    return figure

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports import selection
+from reports import selection, statistics
 from reports.blocks import Cell, Table
 from reports.results import METHOD, Results, dicts
 from reports.selection import CELL, ORACLE
+from reports.statistics import Comparison
 
 MISSING = "–"
 OTHER_BACKBONE = "†"
@@ -27,6 +28,7 @@ UNFINISHED = "‡"
 _AVERAGE = "average"
 _SHOWN_FAILURES = 20
 _ERROR_LENGTH = 160
+_SHOWN_VALUES = 8
 
 
 @dataclass
@@ -92,6 +94,16 @@ def _backbone(backbone: str, training: str) -> str:
 
 def _label(method: str, few: str) -> str:
     return f"{method} ({few} per class)" if few else method
+
+
+def names_of(records: pd.DataFrame) -> dict[tuple[str, str, str, str], str]:
+    """A short name for each row of a matrix: the method's, with what tells it from a namesake."""
+    keys = list(records[METHOD].drop_duplicates().itertuples(index=False, name=None))
+    methods = [key[0] for key in keys]
+    return {
+        key: key[0] if methods.count(key[0]) == 1 else f"{key[0]} ({', '.join(part for part in key[1:] if part)})"
+        for key in keys
+    }
 
 
 def _rows_of(records: pd.DataFrame) -> list[tuple[tuple[str, str, str, str], pd.DataFrame]]:
@@ -376,17 +388,17 @@ def _varying(results: Results, key: tuple[str, str, str, str]) -> tuple[list[str
     own = trials[(trials[METHOD] == list(key)).all(axis=1) & (trials["role"] == "search")]
     settings = [json.loads(text) for text in own["params"].unique()]
     names = sorted({name for setting in settings for name in setting})
-    varying = [name for name in names if len({_value(setting.get(name)) for setting in settings}) > 1]
+    varying = [name for name in names if len({value_text(setting.get(name)) for setting in settings}) > 1]
     fixed = [name for name in names if name not in varying]
-    return varying, ", ".join(f"{name} {_value(settings[0].get(name))}" for name in fixed)
+    return varying, ", ".join(f"{name} {value_text(settings[0].get(name))}" for name in fixed)
 
 
 def _params(text: str, names: Sequence[str]) -> str:
     params = json.loads(text)
-    return ", ".join(f"{name} {_value(params[name])}" for name in names if name in params)
+    return ", ".join(f"{name} {value_text(params[name])}" for name in names if name in params)
 
 
-def _value(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A param's value as prose has it."""
     if value is None or isinstance(value, bool):
         return {None: "none", True: "yes", False: "no"}[value]
@@ -431,6 +443,61 @@ def regrets(results: Results) -> Table | None:
         ["chosen by", "mean accuracy", "mean regret to the oracle", "worst cell"],
         rows,
         "lrrl",
+    )
+
+
+def compared(group: pd.DataFrame, chosen_by: str) -> Comparison | None:
+    """The tests between the methods of a group that see no target labels; None where there is too little to test."""
+    records = group[(group["selection"] == chosen_by) & (group["label_access"] == "none")]
+    names = names_of(records)
+    keys = records[METHOD].itertuples(index=False, name=None)
+    return statistics.compare(statistics.by_pair(records, [names[key] for key in keys]))
+
+
+def ranking(comparison: Comparison, chosen_by: str) -> Table:
+    """Average ranks, and which methods are better than which as far as the tests say."""
+    rows: list[list[Cell | str]] = []
+    for method, rank in comparison.ranks.items():
+        worse = comparison.better_than(method)
+        name = ", ".join(worse) if len(worse) < len(comparison.ranks) - 1 else "all others"
+        rows.append([method, f"{rank:.2f}", percent(comparison.accuracies[method].mean()), name or MISSING])
+    return Table(
+        f"Average ranks over {len(comparison.accuracies)} pairs, chosen by {criterion_name(chosen_by)}",
+        ["method", "average rank", "average accuracy", "better than (Friedman, Wilcoxon with Holm, p < 0.05)"],
+        rows,
+        "lrrl",
+    )
+
+
+def importances(results: Results) -> Table | None:
+    """Which hyperparameters mattered, for each method that searched any."""
+    rows: list[list[Cell | str]] = []
+    names = names_of(results.candidates)
+    for key, name in names.items():
+        own = results.candidates[(results.candidates[METHOD] == list(key)).all(axis=1)]
+        each = statistics.importance(own) if results.access(key[0]) == "none" else None
+        if each is None:
+            continue
+        for param, share in each.shares.items():
+            values = ", ".join(value_text(value) for value in each.values[param][:_SHOWN_VALUES])
+            more = ", …" if len(each.values[param]) > _SHOWN_VALUES else ""
+            holds = each.explained > 0
+            text = f"{max(share, 0):.2f}" if holds else MISSING
+            rows.append(
+                [name, str(each.trials), _share(each.explained) if holds else "none", param, values + more, text]
+            )
+    if not rows:
+        return None
+    return Table(
+        "Importance of hyperparameters, by permutation",
+        ["method", "trials", "explained on unseen pairs", "param", "values", "importance"],
+        rows,
+        "lrrllr",
+        [
+            "Explained: share of the variance of target accuracy inside cells that a random forest on the params "
+            "explains on pairs that it has not seen. Importance: by how much that share drops where the param's "
+            "values are shuffled. Both look at target labels, for understanding only."
+        ],
     )
 
 
@@ -547,7 +614,7 @@ def provenance(results: Results) -> Table:
 def protocol_text(protocol: Mapping[str, Any]) -> str:
     """A protocol in words."""
     parts = [_backbone(protocol["backbone"], protocol["training"])]
-    parts += [f"{name} {_value(value)}" for name, value in json.loads(protocol["options"]).items()]
+    parts += [f"{name} {value_text(value)}" for name, value in json.loads(protocol["options"]).items()]
     holdout = protocol["holdout"]
     parts.append(f"{_share(holdout)} of the source held out" if holdout else "nothing of the source held out")
     parts.append(

@@ -1,0 +1,224 @@
+"""What the numbers support: which methods differ over pairs, and which hyperparameters mattered.
+
+The tests are those that Demšar 2006 (Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7)
+recommends, with pairs of domains in the place of his data sets. Pairs that share a domain are not independent, so
+that p-values are somewhat too small.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from reports import selection
+from reports.selection import CELL
+
+ALPHA = 0.05
+_TIE = 6  # decimals (percent) to which accuracies count as equal: averages over seeds differ in the last bits
+_TREES, _FOLDS, _SHUFFLES = 20, 3, 5
+_FEWEST_TRIALS = 8
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Methods compared over the pairs that all of them ran on.
+
+    Attributes:
+        accuracies: pairs (rows) × methods, in percent.
+        ranks: method → average rank over the pairs (1 is best, ties share theirs), the best first.
+        friedman: Friedman's χ² (corrected for ties) and its p-value: whether the methods differ at all.
+        critical_difference: average ranks that are further apart differ (Nemenyi, two-sided, α = 0.05).
+        nemenyi: p-values of Nemenyi's test, methods × methods.
+        wilcoxon: p-values of Wilcoxon's signed-rank test over the pairs (two-sided, exact, conservative with ties;
+            zero differences split evenly), after Holm's correction for all comparisons.
+    """
+
+    accuracies: pd.DataFrame
+    ranks: dict[str, float]
+    friedman: tuple[float, float]
+    critical_difference: float
+    nemenyi: pd.DataFrame
+    wilcoxon: pd.DataFrame
+
+    @property
+    def comparisons(self) -> int:
+        """Number of pairs of methods."""
+        return math.comb(len(self.ranks), 2)
+
+    @property
+    def smallest_p(self) -> float:
+        """The smallest p-value that Wilcoxon's test can give with so many pairs of domains."""
+        return min(1.0, 2.0 ** (1 - len(self.accuracies)))
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether, after Holm's correction, any difference between two methods could be shown at all."""
+        return self.smallest_p * self.comparisons < ALPHA
+
+    @property
+    def differ(self) -> bool:
+        """Whether Friedman's test says that the methods are not all alike."""
+        return self.friedman[1] < ALPHA
+
+    def better_than(self, method: str) -> list[str]:
+        """The methods that this one is better than, by Friedman's test and then Wilcoxon's with Holm's correction."""
+        if not self.differ:
+            return []
+        p_values = self.wilcoxon.loc[method].to_dict()
+        found = [other for other in self.ranks if p_values[other] < ALPHA]
+        return [o for o in found if _signed_ranks(self.accuracies[method] - self.accuracies[o]) > 0]
+
+
+def _signed_ranks(differences: pd.Series) -> float:
+    return float((np.sign(differences) * stats.rankdata(differences.abs())).sum())
+
+
+def compare(accuracies: pd.DataFrame) -> Comparison | None:
+    """Compare methods over pairs.
+
+    Args:
+        accuracies: pairs (rows) × methods, in percent. Methods that lack a pair take no part.
+
+    Returns:
+        The tests; None with fewer than three methods or two pairs, which Friedman's test cannot compare.
+    """
+    # It brings pyplot and seaborn, which take a second to import and which nothing else here needs.
+    import scikit_posthocs  # noqa: PLC0415
+
+    table = accuracies.dropna(axis="columns").round(_TIE)
+    pairs, methods = table.shape
+    if methods < 3 or pairs < 2:
+        return None
+    ranks = (-table).rank(axis="columns").mean().sort_values(kind="stable")
+    alike = (table.nunique(axis="columns") == 1).all()  # no ranks to compare: the statistic would be 0/0
+    statistic, p = (0.0, 1.0) if alike else stats.friedmanchisquare(*table.to_numpy().T)
+    quantile = stats.studentized_range.ppf(1 - ALPHA, methods, np.inf) / math.sqrt(2)
+    # scipy's own choice for few pairs with ties is a permutation test, which takes minutes for 20 methods.
+    wilcoxon = scikit_posthocs.posthoc_wilcoxon(
+        table.melt(var_name="method", value_name="accuracy"),
+        val_col="accuracy",
+        group_col="method",
+        method="exact",
+        zero_method="zsplit",
+        p_adjust="holm",
+    )
+    return Comparison(
+        accuracies=table,
+        ranks={str(name): float(rank) for name, rank in ranks.items()},
+        friedman=(float(statistic), float(p)),
+        critical_difference=float(quantile * math.sqrt(methods * (methods + 1) / (6 * pairs))),
+        nemenyi=scikit_posthocs.posthoc_nemenyi_friedman(table),
+        wilcoxon=wilcoxon,
+    )
+
+
+@dataclass(frozen=True)
+class Importance:
+    """How much a method's hyperparameters decided inside its cells.
+
+    Attributes:
+        explained: share of the variance of target accuracy inside cells that a random forest on the params explains
+            on pairs that it has not seen (R²); at most 1, and not above 0 where the params have no effect that holds
+            from pair to pair.
+        shares: param → by how much ``explained`` drops where its values are shuffled, most important first.
+        values: param → the values tried, in order.
+        trials: number of trials.
+    """
+
+    explained: float
+    shares: dict[str, float]
+    values: dict[str, list[Any]]
+    trials: int
+
+
+def importance(candidates: pd.DataFrame) -> Importance | None:
+    """The importance of a method's hyperparameters, by permutation (Breiman 2001, Random Forests, section 10).
+
+    The forest learns target accuracy minus the average of the cell, on some of the pairs; importance is measured on
+    the others, so that noise of single trials counts for nothing. Target labels are looked at: this is for
+    understanding, no choice is made by it.
+
+    Args:
+        candidates: of one method under one protocol, see :func:`reports.selection.candidates`.
+
+    Returns:
+        None where there is nothing to learn: one pair, fewer than eight trials, or no param that varies.
+    """
+    from sklearn.ensemble import RandomForestRegressor  # noqa: PLC0415
+    from sklearn.inspection import permutation_importance  # noqa: PLC0415
+    from sklearn.model_selection import GroupKFold  # noqa: PLC0415
+
+    rows = effects(candidates)
+    params = pd.DataFrame([json.loads(text) for text in rows["params"]], index=rows.index)
+    varying = [name for name in sorted(map(str, params)) if _texts(params[name]).nunique() > 1]
+    cells = rows.groupby(CELL, sort=False).ngroup()
+    if not varying or len(rows) < _FEWEST_TRIALS or cells.nunique() < 2 or not rows["effect"].std() > 0:
+        return None
+    inputs = np.column_stack([_as_numbers(params[name]) for name in varying])
+    effect = rows["effect"].to_numpy()
+    left, drops = 0.0, np.zeros(len(varying))
+    for train, test in GroupKFold(min(_FOLDS, cells.nunique())).split(inputs, groups=cells):
+        forest = RandomForestRegressor(_TREES, random_state=0).fit(inputs[train], effect[train])
+        left += float(((forest.predict(inputs[test]) - effect[test]) ** 2).sum())
+        found = permutation_importance(
+            forest, inputs[test], effect[test], scoring="neg_mean_squared_error", n_repeats=_SHUFFLES, random_state=0
+        )
+        drops += found.importances_mean * len(test)
+    total = float((effect**2).sum())
+    shares: dict[str, float] = dict(zip(varying, (drops / total).tolist(), strict=True))
+    return Importance(
+        explained=1 - left / total,
+        shares=dict(sorted(shares.items(), key=lambda item: -item[1])),
+        values={name: _values(params[name]) for name in varying},
+        trials=len(rows),
+    )
+
+
+def effects(candidates: pd.DataFrame) -> pd.DataFrame:
+    """The trials that competed in cells with a choice, with ``effect``: target accuracy minus the cell's average."""
+    rows = selection.eligible(candidates)
+    rows = rows[rows["target_accuracy"].notna()]
+    cell = rows.groupby(CELL)["target_accuracy"]
+    rows = rows.assign(effect=rows["target_accuracy"] - cell.transform("mean"))
+    return rows[cell.transform("size") > 1]
+
+
+def _values(column: pd.Series) -> list[Any]:
+    distinct = list(dict(zip(_texts(column), column, strict=True)).values())
+    return sorted(distinct, key=float) if _are_numbers(distinct) else distinct
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+def _texts(column: pd.Series) -> pd.Series:
+    return column.map(lambda value: json.dumps(value, sort_keys=True))
+
+
+def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
+    """Numbers as they are, anything else as the place of its value among the values; trees need no more."""
+    values = _values(column)
+    if _are_numbers(values):
+        return column.to_numpy(dtype=np.float64)
+    texts = [json.dumps(value, sort_keys=True) for value in values]
+    return _texts(column).map(texts.index).to_numpy(dtype=np.float64)
+
+
+def by_pair(records: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Pairs × methods: the accuracies of one group's records by one way of choosing.
+
+    Args:
+        records: of one group and one way of choosing.
+        names: of the methods, one for each record.
+    """
+    keyed = records.assign(name=list(names)).set_index(["source", "target", "name"])
+    return keyed["target_accuracy_mean"].unstack("name", sort=False)
