@@ -164,7 +164,7 @@ class _Views:
 
     def __init__(self, own: Results) -> None:
         self.own = own
-        recorded = [name for name in selection.CRITERIA if own.candidates[name].notna().any()]
+        recorded = [name for name in selection.CRITERIA if selection.values(own.candidates, name).notna().any()]
         self.criteria = list(dict.fromkeys([own.criterion, *recorded]))
         self.by = cache(lambda name: own if name in (own.criterion, ORACLE) else own.by(name))
 
