@@ -20,6 +20,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy.sparse import csr_array
 
+ValueRange = Literal["symmetric", "unit"]
+"""What networks that are trained from scratch see of grey levels 0–255: [−1, 1] or [0, 1]. A dataset whose options
+have a field ``values`` of this type leaves the choice to the experiment; of others they see [−1, 1]."""
+
 
 class DataError(ValueError):
     """Data that is missing, damaged or not what was asked for. Its text is one line for the user."""
@@ -115,7 +119,8 @@ class RemoteFile:
     Attributes:
         path: where it (or, for an archive, what it unpacks to) lies, relative to the data root.
         urls: mirrors, tried in this order.
-        sha256: of the downloaded file, where known; checked before anything is unpacked.
+        sha256, md5: of the downloaded file, where known; checked before anything is unpacked.
+        gzipped: whether the download is this one file, gzipped.
         archive: whether it is a zip or tar file, to be unpacked below the folder ``path``. Mirrors may pack the
             same files differently.
         members: of an archive, a regular expression for the paths to unpack; its first group is the path below
@@ -125,6 +130,8 @@ class RemoteFile:
     path: str
     urls: tuple[str, ...]
     sha256: str | None = None
+    md5: str | None = None
+    gzipped: bool = False
     archive: bool = False
     members: str | None = None
 
@@ -205,6 +212,13 @@ class Dataset(ABC):
         self.options = options if options is not None else self.options_type()
         self.cache = cache
         self.progress = progress
+
+    def lacking(self, domain: str) -> str | None:
+        """What a domain lacks, with the command that brings it, where its pairs are to be skipped; else None.
+
+        By default nothing: a domain whose files are missing is an error of :meth:`load`.
+        """
+        return None
 
     @abstractmethod
     def load(self, domain: str) -> Domain:

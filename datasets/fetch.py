@@ -8,6 +8,7 @@ order; what was received of one is kept, so that the next ``fetch`` goes on wher
 from __future__ import annotations
 
 import errno
+import gzip
 import hashlib
 import lzma
 import re
@@ -105,6 +106,8 @@ def _fetch_file(client: httpx.Client, file: RemoteFile, root: Path, downloads: P
             download = _download(client, url, file, downloads, progress)
             if file.archive:
                 _unpack(download, root / file.path, file, downloads, progress)
+            elif file.gzipped:
+                _gunzip(download, root / file.path, downloads)
             else:
                 (root / file.path).parent.mkdir(parents=True, exist_ok=True)
                 download.replace(root / file.path)
@@ -137,12 +140,14 @@ def _download(client: httpx.Client, url: str, file: RemoteFile, downloads: Path,
             raise _MirrorError(_line(error)) from error
         else:
             break
-    if file.sha256 is not None:
+    for kind, wanted in (("sha256", file.sha256), ("md5", file.md5)):
+        if wanted is None:
+            continue
         with part.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-        if found != file.sha256:
+            found = hashlib.file_digest(stream, kind).hexdigest()
+        if found != wanted:
             _discard(part)
-            raise _MirrorError(f"its sha256 is {found}, should be {file.sha256}")
+            raise _MirrorError(f"its {kind} is {found}, should be {wanted}")
     part.replace(whole)
     _validator(part).unlink(missing_ok=True)
     return whole
@@ -229,6 +234,20 @@ def _disk_errors(root: Path) -> Iterator[None]:
 
 
 # --- unpacking ---
+
+
+def _gunzip(packed: Path, place: Path, downloads: Path) -> None:
+    """Unpack one gzipped file beside its place, then move it there."""
+    with tempfile.TemporaryDirectory(dir=downloads, prefix=_STAGING) as staging:
+        path = Path(staging) / place.name
+        try:
+            with gzip.open(packed) as content, path.open("wb") as target:
+                shutil.copyfileobj(content, target, _CHUNK)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            packed.unlink()
+            raise _MirrorError(f"its file is damaged ({_line(error)})") from error
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(place)
 
 
 def _unpack(archive: Path, folder: Path, file: RemoteFile, downloads: Path, progress: Progress | None) -> None:

@@ -16,29 +16,21 @@ Pillow and matplotlib; ``checksum`` records which ones a run had.
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import Literal
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFilter
 from pydantic import Field
 from sklearn.datasets import load_digits, load_sample_images
 
 from datasets.base import DataError, Dataset, Domain, FileCheck, Options, Samples
 from datasets.splits import holdout
+from datasets.typefaces import FACES, face
 
 _UCI_TEST = 597  # of 1797: two thirds to train on, as many as the other domains have roughly
 _BORDER = 2  # pixels around an enlarged scan, which itself fills its 8×8 to the edge
 _OVERSAMPLING = 3  # digits are drawn this much larger, then reduced: rotation leaves no jagged edges
-_FACES = (
-    *(f"DejaVuSans{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
-    *(f"DejaVuSansMono{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
-    *(f"DejaVuSerif{style}" for style in ("", "-Bold", "-Italic", "-BoldItalic")),
-    *(f"STIXGeneral{style}" for style in ("", "Bol", "Italic", "BolIta")),
-    *("cmr10", "cmb10", "cmss10", "cmti10", "cmtt10"),
-)
 
 
 class OfflineDigitsOptions(Options):
@@ -84,7 +76,7 @@ class OfflineDigits(Dataset):
         """Whether the installed packages have the typefaces, scans and photographs."""
         checks = []
         for what, count, load in (
-            ("matplotlib: typefaces", len(_FACES), lambda: [_face(face, 10) for face in _FACES]),
+            ("matplotlib: typefaces", len(FACES), lambda: [face(name, 10) for name in FACES]),
             ("scikit-learn: digits", 1797, lambda: load_digits().target),
             ("scikit-learn: sample photographs", 2, _photographs),
         ):
@@ -132,15 +124,6 @@ class OfflineDigits(Dataset):
 
 
 @cache
-def _face(name: str, pixels: int) -> ImageFont.FreeTypeFont:
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf"
-    try:
-        return ImageFont.truetype(path, pixels)
-    except OSError as error:
-        raise DataError(f"matplotlib's typeface {path} cannot be read: reinstall matplotlib") from error
-
-
-@cache
 def _photographs() -> tuple[Image.Image, ...]:
     return tuple(Image.fromarray(image) for image in load_sample_images().images)
 
@@ -160,14 +143,14 @@ def _draw(digit: str, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """One digit, light on dark, (size, size)."""
     canvas = size * _OVERSAMPLING
     height = int(rng.integers(round(0.65 * size), round(1.05 * size) + 1))
-    face = _face(_FACES[rng.integers(len(_FACES))], height * _OVERSAMPLING)
+    font = face(FACES[rng.integers(len(FACES))], height * _OVERSAMPLING)
     stroke = int(rng.integers(0, _OVERSAMPLING + 1))
     image = Image.new("L", (canvas, canvas))
     # Placed by its own box: faces differ in where they put a digit between baseline and ascent.
-    left, top, right, bottom = face.getbbox(digit, stroke_width=stroke)
+    left, top, right, bottom = font.getbbox(digit, stroke_width=stroke)
     shift_x, shift_y = rng.uniform(-0.08, 0.08, size=2) * canvas
     corner = (canvas / 2 - (left + right) / 2 + shift_x, canvas / 2 - (top + bottom) / 2 + shift_y)
-    ImageDraw.Draw(image).text(corner, digit, fill=255, font=face, stroke_width=stroke)
+    ImageDraw.Draw(image).text(corner, digit, fill=255, font=font, stroke_width=stroke)
     image = image.rotate(rng.uniform(-20, 20), Image.Resampling.BILINEAR)
     image = image.resize((size, size), Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.8)))
     noise = rng.normal(0, rng.uniform(0, 20), size=(size, size))

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache, partial
 from pathlib import Path
@@ -140,6 +140,8 @@ def document(own: Results) -> Iterator[Block]:
     groups = own.groups()
     yield Heading(1, own.name)
     yield from _standing(own)
+    for why, pairs in by_reason(own.experiment.get("skipped", {})).items():
+        yield f"Skipped for want of data: {', '.join(pairs)} ({why})."
     yield tables.provenance(own)
     if own.records.empty:
         yield "No trial has reported yet."
@@ -275,6 +277,14 @@ def _standing(own: Results) -> Iterator[str]:
         f"**Unfinished: {missing} of {total} trials are missing ({states}); {len(cells) - len(reported)} of "
         f"{len(cells)} cells have no result yet.** `python -m sweep run {own.name}` continues."
     )
+
+
+def by_reason(skipped: Mapping[str, str]) -> dict[str, list[str]]:
+    """Pair → why it was skipped, turned around."""
+    reasons: dict[str, list[str]] = {}
+    for pair, why in skipped.items():
+        reasons.setdefault(why, []).append(pair)
+    return reasons
 
 
 def _group_name(group: pd.DataFrame) -> str:

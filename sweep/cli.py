@@ -151,6 +151,8 @@ def run(
     if len(experiment.profiles(name)) > 0:
         err.print(f"profile {chosen}: {why}")
     err.print(_plan_table(sweep, loaded))
+    for why, pairs in document.by_reason(sweep.skipped).items():
+        err.print(f"skipped {', '.join(pairs)}: {why}", markup=False)
     if dry_run:
         try:
             err.print(_forecast_line(sweep.forecast()), markup=False)

@@ -104,6 +104,25 @@ def search(experiment: Experiment) -> list[TrialRow]:
     return [row for group in rounds for row in group if row is not None]
 
 
+def present(rows: Sequence[TrialRow], dataset: Dataset) -> tuple[list[TrialRow], dict[str, str]]:
+    """The trials whose data is there, and what the others lack.
+
+    Returns:
+        ``(rows, skipped)``; ``skipped`` is pair → why, such as "svhn lacks …: `python -m sweep data fetch …`".
+
+    Raises:
+        SweepError: no pair's data is there.
+    """
+    lacks = {domain: dataset.lacking(domain) for domain in {d for row in rows for d in (row.source, row.target)}}
+    skipped = {
+        f"{row.source}-{row.target}": why for row in rows if (why := lacks[row.source] or lacks[row.target]) is not None
+    }
+    kept = [row for row in rows if lacks[row.source] is None and lacks[row.target] is None]
+    if rows and not kept:
+        raise SweepError(f"no pair has its data: {'; '.join(dict.fromkeys(skipped.values()))}")
+    return kept, skipped
+
+
 def confirmation(experiment: Experiment, candidates: pd.DataFrame) -> list[TrialRow]:
     """More seeds for each cell's chosen params, for the cells of ``candidates`` (whose search is complete).
 

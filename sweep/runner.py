@@ -110,9 +110,11 @@ class Run:
         self.experiment, self.settings, self.console = experiment, settings, console
         self.folder = (settings.results / experiment.name).absolute()
         self.dataset: Dataset = plan.dataset_of(experiment, settings.data_root, settings.cache, Announcer(console))
-        self.search = plan.search(experiment)
+        self.search, self.skipped = plan.present(plan.search(experiment), self.dataset)
         if not any(self._wanted(row) for row in self.search):
-            raise SweepError(f"--only leaves no trial of {experiment.name}: no such method runs on such a pair")
+            raise SweepError(
+                f"--only leaves no trial of {experiment.name}: no such method runs on such a pair, or data is missing"
+            )
         self.cluster = Cluster(settings)
         self._failed: set[str] = set()
         self._checked: set[str] = set()
@@ -200,6 +202,7 @@ class Run:
                 "family": {m: cls.family for m, cls in methods.items()},
                 "citations": {m: cls.source for m, cls in methods.items()},
                 "dataset_source": self.dataset.source,
+                "skipped": self.skipped,
             },
         )
         ledger.set_meta("profile", self.experiment.profile)

@@ -1,5 +1,6 @@
 """``data fetch`` against a server on this machine: whole, resumed, truncated, tampered and hostile files."""
 
+import gzip
 import hashlib
 import io
 import shutil
@@ -398,3 +399,24 @@ def test_a_damaged_archive_is_said_and_not_kept(server, root, pack, damage):
     message = refused(archived(root, server, "archive", damage(pack(names))))
     assert "its archive is damaged" in message
     assert everything_below(root) == []
+
+
+@pytest.mark.parametrize("kind", ["whole", "truncated", "not gzip"])
+def test_a_gzipped_file_is_unpacked_to_its_place(root, server, kind):
+    packed = gzip.compress(CONTENT)
+    server.files["a.gz"] = {"whole": packed, "truncated": packed[:-50], "not gzip": CONTENT}[kind]
+    md5 = hashlib.md5(server.files["a.gz"]).hexdigest()
+    file = RemoteFile("toy/a.bin", (server.url("a.gz"),), md5=md5, gzipped=True)
+    dataset = Toy(root, (file,), {"toy/a.bin": CONTENT})
+    if kind == "whole":
+        assert [check.state for check in fetch(dataset)] == ["ok"]
+        return
+    with pytest.raises(DataError, match="its file is damaged"):
+        fetch(dataset)
+    assert not (root / "toy/a.bin").exists()
+
+
+def test_a_download_with_another_md5_is_refused(root, server):
+    file = RemoteFile("toy/a.bin", (server.url("a.bin"),), md5=hashlib.md5(b"other").hexdigest())
+    with pytest.raises(DataError, match="its md5 is"):
+        fetch(Toy(root, (file,), {"toy/a.bin": CONTENT}))

@@ -109,3 +109,15 @@ def test_only_cells_of_six_or_more_may_be_stopped(tmp_path: Path) -> None:
     grid = BASE | {"jda": "{n_components: [3, 4, 5], mu: [0.1, 1], iterations: 6}"}
     assert {cell[0] for cell in plan.stoppable_cells(plan.search(_load(tmp_path, methods=grid)))} == {"jda"}
     assert plan.stoppable_cells(plan.search(_load(tmp_path))) == set()
+
+
+def test_pairs_without_data_are_skipped_and_say_what_brings_it(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("dataset: digits\npairs: [syn_numbers-svhn, svhn-syn_numbers]\nmethods:\n  target_only: {}\n")
+    loaded = experiment.load(str(file))
+    rows, skipped = plan.present(plan.search(loaded), plan.dataset_of(loaded, tmp_path))
+    assert [(r.source, r.target) for r in rows] == [("syn_numbers", "syn_numbers")]
+    assert list(skipped) == ["svhn-svhn"]
+    assert "`python -m sweep data fetch digits`" in skipped["svhn-svhn"]
+    with pytest.raises(SweepError, match="no pair has its data: svhn lacks"):
+        plan.present([r for r in plan.search(loaded) if r.target == "svhn"], plan.dataset_of(loaded, tmp_path))
