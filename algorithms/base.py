@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from datasets.base import Samples
+from datasets.base import Samples, ValueRange
 
 LabelAccess = Literal["none", "few", "target_train"]
 StateDict = dict[str, Any]
@@ -47,6 +47,7 @@ class Task:
             ``finetune``: inputs are images, and the (pretrained) backbone trains with the rest;
             ``scratch``: the same without pretrained weights; ``raw``: inputs are the dataset's own vectors.
         pretrained: the backbone's pretrained ``state_dict``, handed over for ``finetune``.
+        values: what networks trained from scratch see of the images' grey levels.
     """
 
     source: Samples
@@ -58,6 +59,7 @@ class Task:
     backbone: str = "raw"
     training: Literal["raw", "frozen", "finetune", "scratch"] = "raw"
     pretrained: StateDict | None = None
+    values: ValueRange = "symmetric"
 
 
 @dataclass(frozen=True)

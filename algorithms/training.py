@@ -147,6 +147,7 @@ class DeepMethod(Algorithm):
             batch_norm=self.params.batch_norm,
             dropout=self.params.dropout,
             pretrained=self.task.pretrained,
+            values=self.task.values,
         )
 
     def auxiliary(self) -> dict[str, nn.Module]:
@@ -214,13 +215,14 @@ class DeepMethod(Algorithm):
         for rows in order[: len(order) // size * size].split(size):
             yield self._eval_inputs(self._target_inputs[rows])
 
-    def forward(self, inputs: Tensor) -> Output:
-        """The network in mixed precision where that is on; what comes out is float32."""
+    def forward(self, inputs: Tensor, network: nn.Module | None = None) -> Output:
+        """The network (or another of its form) in mixed precision where that is on; what comes out is float32."""
+        network = network if network is not None else self.network
         if not self._mixed_precision:
-            output: Output = self.network(inputs)
+            output: Output = network(inputs)
             return output
         with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16):
-            output = self.network(inputs)
+            output = network(inputs)
         return Output(*(t.float() for t in output))
 
     def minimise(self, losses: Mapping[str, Tensor], *optimizers: str) -> None:

@@ -20,13 +20,14 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 import algorithms.registry
 import datasets.registry
-from algorithms.networks import BACKBONES, SCRATCH
+from algorithms.networks import BACKBONES, PUBLISHED, SCRATCH
 from datasets.base import Dataset
 from reports import selection
 from sweep import SweepError
 
 SEARCH_SPACES = Path(__file__).resolve().parent.parent / "search_spaces"
 RESERVED = ("samples", "pairs")  # keys of a method's entry that are not hyperparameters
+DENSE = ("bottleneck", "batch_norm")  # params of the bottleneck, which published networks do not have
 NOT_SET = {"name": "an experiment's name is that of its file", "profile": "a profile is chosen with --profile"}
 
 
@@ -325,6 +326,12 @@ def _check(experiment: Experiment, lines: _Lines) -> None:
         raise SweepError(f"{lines.at(('methods',))}: names no method{nearest('', algorithms.registry.names())}")
     for method, entry in experiment.methods.items():
         _check_method(method, entry, dataset.domains, lines)
+        for key in DENSE if experiment.protocol.backbone in PUBLISHED else ():
+            if key in entry:
+                where = lines.at(("methods", method, key))
+                raise SweepError(
+                    f"{where}: {experiment.protocol.backbone} has dense layers of its own: leave {key} out"
+                )
 
 
 def _check_protocol(protocol: Protocol, dataset: type[Dataset], lines: _Lines) -> None:

@@ -18,7 +18,7 @@ from algorithms.base import Algorithm, Params, Prediction, StateDict, Task
 from algorithms.cross_fit import CrossFit
 from algorithms.training import DeepMethod
 from datasets import splits
-from datasets.base import Domain, Samples
+from datasets.base import Domain, Samples, ValueRange
 from reports import criteria
 from reports.ledger import TrialRow
 
@@ -37,6 +37,7 @@ class Setting:
     backbone: str
     training: Any
     pretrained: StateDict | None = None
+    values: ValueRange = "symmetric"
 
 
 def setting_of(row: TrialRow, epochs: int, num_classes: int, pretrained: StateDict | None = None) -> Setting:
@@ -57,6 +58,7 @@ def setting_of(row: TrialRow, epochs: int, num_classes: int, pretrained: StateDi
         backbone=protocol["backbone"],
         training=protocol["training"],
         pretrained=pretrained,
+        values=protocol["options"].get("values", "symmetric"),
     )
 
 
@@ -236,4 +238,5 @@ def _task(
         backbone=setting.backbone,
         training=setting.training,
         pretrained=setting.pretrained,
+        values=setting.values,
     )

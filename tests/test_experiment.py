@@ -110,6 +110,17 @@ def test_what_is_wrong_is_said_in_one_line_with_the_place(
         assert part in message
 
 
+def test_a_published_network_takes_no_params_of_a_bottleneck(tmp_path: Path) -> None:
+    text = (
+        "dataset: offline_digits\nprotocol: {backbone: digit_network, training: scratch}\n"
+        "methods:\n  dann:\n    dropout: 0.2\n    bottleneck: 64\n"
+    )
+    expected = "line 6: methods.dann.bottleneck: digit_network has dense layers of its own"
+    with pytest.raises(SweepError, match=expected):
+        experiment.load(_write(tmp_path, text))
+    assert experiment.load(_write(tmp_path, text.replace("digit_network", "small_cnn"))).methods
+
+
 def test_unknown_experiment_names_the_nearest() -> None:
     with pytest.raises(SweepError, match="did you mean 'quickstart'"):
         experiment.load("quikstart")

@@ -7,10 +7,13 @@ import pytest
 import torch
 import torchvision
 from safetensors.torch import save_file
+from scipy.ndimage import affine_transform
 from sklearn.datasets import load_sample_images
-from torch.nn.functional import softmax
+from torch import nn
+from torch.nn.functional import max_pool2d, relu, softmax
 
 from algorithms.networks import (
+    PUBLISHED,
     BackboneError,
     MultilinearMap,
     RandomizedMultilinearMap,
@@ -20,7 +23,7 @@ from algorithms.networks import (
     load_pretrained,
     reverse_gradient,
 )
-from algorithms.networks.augmentation import centre_crop, random_crop_flip
+from algorithms.networks.augmentation import centre_crop, random_affine, random_crop_flip, random_intensity
 
 
 def test_gradient_reversal_is_the_identity_forwards_and_minus_lambda_times_the_gradient_backwards():
@@ -48,18 +51,121 @@ def test_the_randomised_map_keeps_inner_products_of_the_outer_product():
     torch.testing.assert_close(joint @ joint.T, exact, atol=0.25, rtol=0.05)
 
 
-@pytest.mark.parametrize(("channels", "side"), [(1, 28), (3, 28), (1, 32), (3, 32)])
-@pytest.mark.parametrize("name", ["small_cnn", "digit_network"])
-def test_digit_networks_take_grey_and_colour_images_of_28_and_32_pixels(name, channels, side):
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [("small_cnn", 28), ("small_cnn", 32), *((name, side) for name, sizes in PUBLISHED.items() for side in sizes)],
+)
+def test_networks_for_small_images_take_grey_and_colour(name, channels, side):
     network = build_network(name, (channels, side, side), 10)
-    images = torch.randint(256, (4, channels, side, side), dtype=torch.uint8)
-    assert network(images).logits.shape == (4, 10)
+    output = network(torch.randint(256, (4, channels, side, side), dtype=torch.uint8))
+    assert output.logits.shape == (4, 10)
+    assert output.features.shape == (4, network.dim)
 
 
-def test_the_digit_network_has_1024_inputs_to_its_first_dense_layer():
-    network = build_network("digit_network", (1, 28, 28), 10)
-    assert network.bottleneck["linear"].in_features == 1024
-    assert network.bottleneck["linear"].out_features == 256
+# Kernels (outputs, inputs, side) and dense layers (outputs, inputs) as the papers' figures and codes list them.
+ARCHITECTURES = {
+    ("digit_network", 1, 28): "32,1,5 64,32,3 64,64,3 256,1024 10,256",
+    ("digit_network", 1, 32): "32,1,3 32,32,3 64,32,3 64,64,3 64,64,3 128,64,3 128,128,3 128,128,3 128,128 10,128",
+    ("digit_network", 3, 32): "128,3,3 128,128,3 128,128,3 256,128,3 256,256,3 256,256,3 512,256,3 256,512,1 128,256,1 "
+    "10,128",
+    (
+        "digit_network",
+        3,
+        40,
+    ): "96,3,3 96,96,3 96,96,3 192,96,3 192,192,3 192,192,3 384,192,3 384,384,3 384,384,3 10,384",
+    ("mcd_network", 1, 28): "32,1,5 48,32,5 100,768 100,100 10,100",
+    ("mcd_network", 3, 32): "64,3,5 64,64,5 128,64,5 3072,8192 2048,3072 10,2048",
+    ("mcd_network", 3, 40): "96,3,5 144,96,3 256,144,5 512,6400 10,512",
+    ("ganin_network", 3, 28): "32,3,5 48,32,5 100,768 100,100 10,100",
+    ("ganin_network", 3, 32): "64,3,5 64,64,5 128,64,5 3072,8192 2048,3072 10,2048",
+    ("ganin_network", 3, 40): "96,3,5 144,96,3 256,144,5 512,1024 10,512",
+}
+
+
+@pytest.mark.parametrize(("name", "channels", "side"), ARCHITECTURES)
+def test_published_networks_have_the_published_layers(name, channels, side):
+    network = build_network(name, (channels, side, side), 10, bottleneck=17)
+    weights = [tuple(p.shape) for p in network.parameters() if p.ndim > 1]
+    listed = [tuple(map(int, layer.split(","))) for layer in ARCHITECTURES[name, channels, side].split()]
+    assert weights == [(*layer, layer[2]) if len(layer) == 3 else layer for layer in listed]
+
+
+def test_only_ganins_networks_have_no_batch_norm():
+    for name, sizes in PUBLISHED.items():
+        for side in sizes:
+            modules = list(build_network(name, (3, side, side), 10).modules())
+            normalised = any(isinstance(m, nn.BatchNorm2d) for m in modules)
+            assert normalised == (name in ("digit_network", "mcd_network"))
+
+
+def test_the_digit_network_is_the_published_forward_pass():
+    torch.manual_seed(0)
+    network = build_network("digit_network", (1, 28, 28), 10).eval()
+    images = torch.randint(256, (3, 1, 28, 28), dtype=torch.uint8)
+    (_, (first, one, _, _, second, two, _, third, three, *_)) = network.backbone
+    x = images / 127.5 - 1
+    x = max_pool2d(relu(one(first(x))), 2)
+    x = relu(two(second(x)))
+    x = max_pool2d(relu(three(third(x))), 2).flatten(1)
+    x = relu(network.bottleneck["linear"](x))
+    torch.testing.assert_close(network(images).logits, network.classifier(x))
+
+
+def test_dropout_is_the_rate_of_the_published_layers():
+    for name in PUBLISHED:
+        rates = [m.p for m in build_network(name, (1, 28, 28), 10, dropout=0.3).modules() if isinstance(m, nn.Dropout)]
+        assert set(rates) == {0.3}
+
+
+def test_grey_levels_become_the_asked_range():
+    extremes = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 1, 28, 28)
+    for values, expected in (("symmetric", [-1, 1]), ("unit", [0, 1])):
+        scaled = build_network("mcd_network", (1, 28, 28), 10, values=values).backbone[0](extremes)
+        assert scaled[:, 0, 0, 0].tolist() == expected
+
+
+def test_a_published_network_refuses_images_of_another_size_in_one_line():
+    with pytest.raises(BackboneError, match="mcd_network takes images of 28×28, 32×32, 40×40 pixels, not 64×64"):
+        build_network("mcd_network", (3, 64, 64), 10)
+
+
+def test_another_classifier_has_the_same_form_and_another_start():
+    network = build_network("mcd_network", (1, 28, 28), 10)
+    other = network.another_classifier()
+    shapes = [[p.shape for p in net.parameters()] for net in (network.classifier, other)]
+    assert shapes[0] == shapes[1]
+    assert not torch.equal(network.classifier[1].weight, other[1].weight)
+
+
+def test_affine_maps_move_pixels_as_published():
+    # scipy asks where a pixel of the result comes from: p = M⁻¹ (q − c − t) + c, c the centre.
+    image = np.zeros((1, 1, 28, 28), np.float32)
+    image[..., 6:20, 9:15] = np.random.default_rng(0).uniform(size=(14, 6))
+    torch.manual_seed(0)
+    moved = random_affine(torch.from_numpy(image), 0.1, 2.0)[0, 0].numpy()
+    torch.manual_seed(0)
+    linear = (torch.eye(2) + 0.1 * torch.randn(1, 2, 2))[0].double().numpy()
+    shift = (2.0 * (2 * torch.rand(1, 2, 1) - 1))[0, :, 0].double().numpy()
+    back = np.linalg.inv(linear)[::-1, ::-1]  # ours is (x, y), scipy's (row, column)
+    centre = np.array([13.5, 13.5])
+    expected = affine_transform(image[0, 0], back, centre - back @ (centre + shift[::-1]), order=1)
+    np.testing.assert_allclose(moved, expected, atol=1e-4)
+
+
+def test_half_of_the_images_are_mirrored_and_inverted():
+    torch.manual_seed(0)
+    ramp = torch.linspace(-1, 1, 8).expand(200, 1, 8, 8)
+    mirrored = random_affine(ramp, 0.0, 0.0, mirror=True)
+    turned = torch.isclose(mirrored, -ramp, atol=1e-5).all(dim=(1, 2, 3))
+    assert (turned | torch.isclose(mirrored, ramp, atol=1e-5).all(dim=(1, 2, 3))).all()
+    assert 70 <= int(turned.sum()) <= 130
+    changed = random_intensity(ramp, 0.25, 1.5, 0.5, flip=True)
+    slope = (changed[:, 0, 0, -1] - changed[:, 0, 0, 0]) / 2
+    assert 70 <= int((slope < 0).sum()) <= 130
+    assert 0.25 <= float(slope.abs().min()) < 0.35
+    assert 1.4 < float(slope.abs().max()) <= 1.5
+    assert 0.4 < float(changed.mean(dim=(1, 2, 3)).abs().max()) <= 0.5
 
 
 @pytest.mark.parametrize(("name", "dim"), [("resnet18", 512), ("resnet50", 2048), ("alexnet", 4096)])

@@ -29,7 +29,7 @@ class MCD(DeepMethod):
     params: MCDParams
 
     def auxiliary(self) -> dict[str, nn.Module]:
-        return {"second": nn.Linear(self.network.dim, self.network.num_classes)}
+        return {"second": self.network.another_classifier()}
 
     def parameter_groups(self) -> dict[str, list[tuple[nn.Module, float]]]:
         backbone, bottleneck, first, second = super().parameter_groups()["all"]

@@ -10,13 +10,15 @@ from algorithms.networks.backbones import (
     extract_features,
     load_pretrained,
 )
+from algorithms.networks.convolutional import PUBLISHED, SCRATCH
 from algorithms.networks.discriminator import ClassDiscriminators, Critic, DomainDiscriminator
 from algorithms.networks.gradient_reversal import reverse_gradient
 from algorithms.networks.multilinear import MultilinearMap, RandomizedMultilinearMap
-from algorithms.networks.network import SCRATCH, Network, Output, build_network
+from algorithms.networks.network import Network, Output, build_network
 
 __all__ = [
     "BACKBONES",
+    "PUBLISHED",
     "SCRATCH",
     "BackboneError",
     "ClassDiscriminators",

@@ -2,12 +2,12 @@
 
 On frozen features or raw vectors the backbone is the identity; on images it is a network of
 :mod:`~algorithms.networks.backbones` or :mod:`~algorithms.networks.convolutional`, by name. The bottleneck is the
-adaptation layer of Tzeng 2014 in the form of Long 2018: its output is what methods call *the features*.
+adaptation layer of Tzeng 2014 in the form of Long 2018: its output is what methods call *the features*. Networks
+of the papers on digits and signs bring their own dense layers instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -15,11 +15,10 @@ from torch import Tensor, nn
 
 from algorithms.base import StateDict
 from algorithms.networks.backbones import BACKBONES, BackboneError, Normalize, build_backbone
-from algorithms.networks.convolutional import digit_network, small_cnn
+from algorithms.networks.convolutional import PUBLISHED, SCRATCH, Parts, small_cnn
+from datasets.base import ValueRange
 
-SCRATCH: dict[str, Callable[[int], nn.Module]] = {"small_cnn": small_cnn, "digit_network": digit_network}
-# The published digit network has a plain dense layer of 256 units here, without batch norm.
-_PLAIN_BOTTLENECK = {"digit_network"}
+_GREY_LEVELS = {"symmetric": (127.5, 127.5), "unit": (0.0, 255.0)}  # mean and scale that bring 0–255 to the range
 
 
 class Output(NamedTuple):
@@ -39,20 +38,29 @@ class Output(NamedTuple):
 
 
 class Network(nn.Module):
-    """Backbone → bottleneck (a linear map, then batch norm, ReLU, dropout) → linear classifier.
+    """Backbone → bottleneck (a linear map, then what follows it) → classifier.
+
+    Args:
+        parts: of the network, for images of grey levels 0–255 or for vectors.
+        num_classes: K.
 
     Attributes:
         dim: d, the number of features.
         num_classes: K.
     """
 
-    def __init__(self, backbone: nn.Module, linear: nn.Module, activation: nn.Module, dim: int, classes: int) -> None:
+    def __init__(self, parts: Parts, num_classes: int) -> None:
         super().__init__()
-        self.backbone = backbone
-        self.bottleneck = nn.ModuleDict({"linear": linear, "activation": activation})
-        self.classifier = nn.Linear(dim, classes)
-        self.dim = dim
-        self.num_classes = classes
+        self.backbone = parts.backbone
+        self.bottleneck = nn.ModuleDict({"linear": parts.linear, "activation": parts.activation})
+        self.classifier = parts.classifier(num_classes)
+        self.dim = parts.dim
+        self.num_classes = num_classes
+        self._classifier = parts.classifier
+
+    def another_classifier(self) -> nn.Module:
+        """A classifier of the form of :attr:`classifier`, with its own random start."""
+        return self._classifier(self.num_classes)
 
     def forward(self, inputs: Tensor) -> Output:
         """(n, d₀) float vectors or (n, c, h, w) uint8 images → :class:`Output`."""
@@ -60,19 +68,6 @@ class Network(nn.Module):
         hidden = self.bottleneck["linear"](deep)
         features = self.bottleneck["activation"](hidden)
         return Output(deep, hidden, features, self.classifier(features))
-
-
-def _backbone(name: str, input_shape: tuple[int, ...], pretrained: StateDict | None) -> tuple[nn.Module, int]:
-    if len(input_shape) == 1:
-        return nn.Identity(), input_shape[0]
-    if name in SCRATCH:
-        body = nn.Sequential(Normalize((127.5,), (127.5,)), SCRATCH[name](input_shape[0]))
-        with torch.no_grad():
-            dim = body.eval()(torch.zeros(1, *input_shape)).shape[1]
-        return body.train(), dim
-    if name in BACKBONES:
-        return build_backbone(name, pretrained), BACKBONES[name].dim
-    raise BackboneError(f"no network {name!r} for images; there are {', '.join(sorted([*SCRATCH, *BACKBONES]))}")
 
 
 def build_network(
@@ -83,6 +78,7 @@ def build_network(
     batch_norm: bool = True,
     dropout: float = 0.5,
     pretrained: StateDict | None = None,
+    values: ValueRange = "symmetric",
 ) -> Network:
     """The network for inputs of one form.
 
@@ -90,17 +86,61 @@ def build_network(
         name: the backbone; of no account where the inputs are vectors already.
         input_shape: (d₀,) or (c, h, w), of one sample.
         num_classes: K.
-        bottleneck: d, units of the bottleneck; 0 for none, which leaves the backbone's features as they are.
-        batch_norm: whether the bottleneck has it; the published digit network's has none in any case.
-        dropout: probability in the bottleneck.
+        bottleneck: d, units of the bottleneck; 0 for none, which leaves the backbone's features as they are. A
+            published network has its own.
+        batch_norm: whether the bottleneck has it; likewise.
+        dropout: probability in the bottleneck, or in the published network's dropout layers.
         pretrained: the backbone's weights.
+        values: what a network trained from scratch sees of grey levels.
 
     Raises:
-        BackboneError: there is no such network, or the weights are not its own.
+        BackboneError: there is no such network, it does not take images of this size, or the weights are not its own.
     """
-    backbone, dim = _backbone(name, input_shape, pretrained)
-    if not bottleneck:
-        return Network(backbone, nn.Identity(), nn.Dropout(dropout), dim, num_classes)
-    normalised = batch_norm and not (name in _PLAIN_BOTTLENECK and len(input_shape) > 1)
-    activation = nn.Sequential(*([nn.BatchNorm1d(bottleneck)] if normalised else []), nn.ReLU(), nn.Dropout(dropout))
-    return Network(backbone, nn.Linear(dim, bottleneck), activation, bottleneck, num_classes)
+    images = len(input_shape) > 1
+    if images and name in PUBLISHED:
+        parts = _published(name, input_shape, dropout)
+    else:
+        parts = _with_bottleneck(name, input_shape, bottleneck, batch_norm, dropout, pretrained)
+    if images and name in SCRATCH:
+        mean, scale = _GREY_LEVELS[values]
+        parts = parts._replace(backbone=nn.Sequential(Normalize((mean,), (scale,)), parts.backbone))
+    return Network(parts, num_classes)
+
+
+def _published(name: str, input_shape: tuple[int, ...], dropout: float) -> Parts:
+    channels, *sides = input_shape
+    sizes = PUBLISHED[name]
+    if sides not in ([size, size] for size in sizes):
+        known = ", ".join(f"{size}×{size}" for size in sizes)
+        raise BackboneError(f"{name} takes images of {known} pixels, not {'×'.join(map(str, sides))}")
+    return sizes[sides[0]](channels, dropout)
+
+
+def _with_bottleneck(
+    name: str,
+    input_shape: tuple[int, ...],
+    units: int,
+    batch_norm: bool,
+    dropout: float,
+    pretrained: StateDict | None,
+) -> Parts:
+    backbone: nn.Module
+    if len(input_shape) == 1:
+        backbone, dim = nn.Identity(), input_shape[0]
+    elif name == "small_cnn":
+        backbone = small_cnn(input_shape[0])
+        with torch.no_grad():
+            dim = backbone.eval()(torch.zeros(1, *input_shape)).shape[1]
+        backbone.train()
+    elif name in BACKBONES:
+        backbone, dim = build_backbone(name, pretrained), BACKBONES[name].dim
+    else:
+        raise BackboneError(f"no network {name!r} for images; there are {', '.join(sorted([*SCRATCH, *BACKBONES]))}")
+
+    def classifier(classes: int) -> nn.Module:
+        return nn.Linear(units or dim, classes)
+
+    if not units:
+        return Parts(backbone, nn.Identity(), nn.Dropout(dropout), dim, classifier)
+    activation = nn.Sequential(*([nn.BatchNorm1d(units)] if batch_norm else []), nn.ReLU(), nn.Dropout(dropout))
+    return Parts(backbone, nn.Linear(dim, units), activation, units, classifier)
