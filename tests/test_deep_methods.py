@@ -322,3 +322,65 @@ def test_target_only_wants_labels_and_learns_from_them_alone():
     for _ in range(10):
         trial.fit_epoch()
     assert (trial.predict(task.target_inputs).logits.argmax(axis=1) == upside_down.labels).mean() > 0.9
+
+
+# --- self-ensembling ---
+
+
+def pictures(n=40, side=28):
+    rng = np.random.default_rng(0)
+    images = rng.integers(256, size=(2 * n, 1, side, side), dtype=np.uint8)
+    labels = np.arange(n) % 10
+    return Task(
+        Samples(images[:n], labels), None, images[n:], 10, epochs=2, backbone="digit_network", training="scratch"
+    )
+
+
+def test_the_teacher_is_the_moving_average_of_the_student_and_predicts():
+    trial = build("self_ensembling", pictures(), teacher=0.9)
+    teacher, student = trial.nets["teacher"], trial.network
+    torch.testing.assert_close(list(teacher.parameters()), list(student.parameters()))
+    before = [p.detach().clone() for p in teacher.parameters()]
+    trial.step(*batches(trial), 0.0)
+    for old, now, follows in zip(before, student.parameters(), teacher.parameters(), strict=True):
+        torch.testing.assert_close(follows.detach(), 0.9 * old + 0.1 * now.detach())
+    assert all(not torch.equal(a, b) for a, b in zip(before, teacher.parameters(), strict=True))
+    expected = teacher.eval()(torch.from_numpy(trial.task.target_inputs)).logits
+    np.testing.assert_allclose(trial.predict(trial.task.target_inputs).logits, expected.detach().numpy(), atol=1e-5)
+
+
+def test_batch_norms_of_the_teacher_see_the_target_alone_and_those_of_the_student_one_domain_at_a_time():
+    trial = build("self_ensembling", pictures(), affine_std=0.0, translation=0.0, noise=0.0)
+    norms = {net: net.backbone[1][1] for net in (trial.network, trial.nets["teacher"])}
+    convolution = trial.network.backbone[:1], trial.network.backbone[1][0]
+    source, target = batches(trial)
+    seen = {
+        name: convolution[1](convolution[0](x)).mean(dim=(0, 2, 3)) for name, x in (("s", source[0]), ("t", target))
+    }
+    trial.losses(source, target, 0.0)
+    student, teacher = (norm.running_mean for norm in norms.values())
+    torch.testing.assert_close(teacher, 0.1 * seen["t"].detach(), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(student, (0.09 * seen["s"] + 0.1 * seen["t"]).detach(), atol=1e-4, rtol=1e-3)
+
+
+def test_augmentation_keeps_grey_levels_and_differs_between_student_and_teacher():
+    trial = build("self_ensembling", pictures())
+    _, target = batches(trial)
+    torch.manual_seed(0)
+    first, second = trial._augmented(target), trial._augmented(target)
+    assert first.shape == target.shape
+    assert not torch.equal(first, second)
+    assert abs(float(first.mean()) - float(target.float().mean())) < 10
+    plain = build("self_ensembling", pictures(), affine_std=0.0, translation=0.0, noise=0.0)
+    torch.testing.assert_close(plain._augmented(target), target.float(), atol=1e-3, rtol=0)
+
+
+def test_mcd_gives_published_networks_two_of_their_classifiers():
+    task = pictures()
+    trial = build("mcd", Task(**{**vars(task), "backbone": "mcd_network"}))
+    shapes = [[p.shape for p in net.parameters()] for net in (trial.network.classifier, trial.nets["second"])]
+    assert shapes[0] == shapes[1]
+    assert len(shapes[0]) > 2
+    before = snapshot(trial)
+    trial.fit_epoch()
+    assert moved(trial, before) == set(before)
