@@ -166,8 +166,6 @@ class _Views:
 
     def __init__(self, own: Results) -> None:
         self.own = own
-        recorded = [name for name in selection.CRITERIA if selection.values(own.candidates, name).notna().any()]
-        self.criteria = list(dict.fromkeys([own.criterion, *recorded]))
         self.by = cache(lambda name: own if name in (own.criterion, ORACLE) else own.by(name))
 
     def group(self, number: int, name: str) -> pd.DataFrame:
@@ -176,7 +174,7 @@ class _Views:
 
     def variants(self, make: Callable[[str], Table | None], oracle: bool = True) -> Variants:
         """A table by each criterion and, with ``oracle``, by the oracle; paper has the own criterion's and that."""
-        names = [*self.criteria, ORACLE] if oracle else self.criteria
+        names = [*self.own.criteria, ORACLE] if oracle else self.own.criteria
         return Variants(names, [self.own.criterion, ORACLE] if oracle else [self.own.criterion], make)
 
 

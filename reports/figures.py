@@ -15,6 +15,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from reports import selection
 from reports.blocks import Drawing
 from reports.results import METHOD, Results, dicts
 from reports.statistics import ALPHA, Comparison
@@ -22,6 +23,7 @@ from reports.tables import criterion_name, initials, names_of, pairs_of
 
 _TARGET, _SOURCE, _CRITERION = "#1b6ca8", "#d1802f", "#777777"
 _DPI = 110
+_COLUMNS = 5
 
 
 def write(drawing: Drawing, file: Path) -> None:
@@ -84,56 +86,56 @@ def heat_map(records: pd.DataFrame) -> Figure:
 
 
 def learning_curves(results: Results, records: pd.DataFrame) -> Figure:
-    """Source validation, target accuracy and the criterion over the epochs of each cell's chosen trial.
+    """Target accuracy, source validation and a criterion over the epochs of the chosen trials, a panel per method.
+
+    A thin line is a pair; a thick one is the mean over pairs, as far as all of them ran. The criterion is the one that
+    chose, or, where that one compares trials, the one that stopped them; it has its own scale.
 
     Args:
         results: the experiment.
-        records: the cells to draw: methods are rows of panels, pairs are columns.
+        records: the cells to draw.
     """
     names = names_of(records)
-    pairs = pairs_of(records)
-    figure = Figure(figsize=(1.0 + 1.9 * len(pairs), 0.9 + 1.35 * len(names)), layout="constrained")
-    grid = figure.subplots(len(names), len(pairs), squeeze=False, sharex="row", sharey="row")
+    criterion = selection.of_one_trial(results.criterion)
+    columns = min(_COLUMNS, len(names))
+    rows = math.ceil(len(names) / columns)
+    figure = Figure(figsize=(1.0 + 2.2 * columns, 0.7 + 1.5 * rows), layout="constrained")
+    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
     curves = dict(list(results.curves.groupby("trial")))
-    for row, (key, name) in zip(grid, names.items(), strict=True):
+    for axes in grid[len(names) :]:
+        axes.set_axis_off()
+    for axes, (key, name) in zip(grid, names.items(), strict=False):
         own = records[(records[METHOD] == list(key)).all(axis=1)]
-        chosen = {(r["source"], r["target"]): curves[r["trial"]] for r in dicts(own)}
-        values = [curve[results.criterion] for curve in chosen.values()]
-        bounds = (min(v.min() for v in values), max(v.max() for v in values))
-        for axes, pair in zip(row, pairs, strict=True):
-            axes.tick_params(labelsize=7)
-            if pair in chosen:
-                _panel(axes, chosen[pair], results.criterion, bounds)
-            else:
-                axes.set_axis_off()
-        # Text, not the axis's own label: the first panel may be one that is not drawn.
-        row[0].text(-0.3, 0.5, name, transform=row[0].transAxes, rotation=90, ha="right", va="center", fontsize=8)
-    for axes, (source, target) in zip(grid[0], pairs, strict=True):
-        axes.set_title(f"{source} → {target}", fontsize=8)
+        epochs = pd.concat([curves[trial] for trial in own["trial"]])
+        shown = ["source_validation", "target_accuracy", criterion]
+        _panel(axes, {what: epochs.pivot_table(index="epoch", columns="trial", values=what) for what in shown})
+        axes.set_title(name, fontsize=8)
     figure.supylabel("%", fontsize=8)
     figure.supxlabel("epoch", fontsize=8)
     handles = [
         Line2D([], [], color=_TARGET, label="target accuracy"),
         Line2D([], [], color=_SOURCE, label="source validation"),
-        Line2D([], [], color=_CRITERION, linestyle=":", label=f"{criterion_name(results.criterion)} (own scale)"),
+        Line2D([], [], color=_CRITERION, linestyle=":", label=f"{criterion_name(criterion)} (own scale)"),
     ]
-    handles = handles if results.criterion != "source_validation" else handles[:2]
+    handles = handles if criterion != "source_validation" else handles[:2]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=8, frameon=False)
     return figure
 
 
-def _panel(axes: Axes, curve: pd.DataFrame, criterion: str, bounds: tuple[float, float]) -> None:
-    axes.plot(curve["epoch"], curve["source_validation"], color=_SOURCE, linewidth=1.2)
-    axes.plot(curve["epoch"], curve["target_accuracy"], color=_TARGET, linewidth=1.6)
+def _panel(axes: Axes, by_epoch: dict[str, pd.DataFrame]) -> None:
+    """Each value's epochs × trials; values other than accuracies are drawn on a scale of their own."""
+    axes.tick_params(labelsize=7)
     axes.grid(alpha=0.25)
-    if criterion == "source_validation":
-        return
-    other = axes.twinx()
-    other.plot(curve["epoch"], curve[criterion], color=_CRITERION, linestyle=":", linewidth=1.2)
-    other.set_yticks([])
-    low, high = bounds
-    if np.isfinite(low) and np.isfinite(high) and high > low:
-        other.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+    for name, values in by_epoch.items():
+        mean = values.dropna().mean(axis="columns")
+        color = {"source_validation": _SOURCE, "target_accuracy": _TARGET}.get(name)
+        if color is None:
+            other = axes.twinx()
+            other.set_yticks([])
+            other.plot(mean, color=_CRITERION, linestyle=":", linewidth=1.4)
+        else:
+            axes.plot(values, color=color, linewidth=0.6, alpha=0.5)
+            axes.plot(mean, color=color, linewidth=1.8)
 
 
 def critical_difference(comparison: Comparison) -> Figure:

@@ -417,9 +417,7 @@ def regrets(results: Results) -> Table | None:
     if pool.empty:
         return None
     rows = []
-    for name in selection.CRITERIA:
-        if selection.values(pool, name).isna().all():
-            continue
+    for name in results.criteria:
         regret = selection.regret(pool, name)
         worst = max(dicts(regret.dropna(subset="regret")), key=lambda cell: cell["regret"], default=None)
         mark = " (used here)" if name == results.criterion else ""
