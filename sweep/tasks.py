@@ -161,8 +161,10 @@ class Scoring:
     def _agreement_on_mixtures(
         self, model: Algorithm | CrossFit, predicted: NDArray[np.intp], partners: NDArray[np.intp]
     ) -> float:
-        """Percentage of mixed target samples that are classified as their larger part is."""
+        """Percentage of mixed target samples that are classified as their larger part is; NaN without any."""
         rows = np.intersect1d(criteria.some(len(predicted)), np.flatnonzero(partners >= 0))
+        if not len(rows):
+            return math.nan
         # Images are mixed a part at a time: all of them once more would be too many.
         logits = [
             model.predict(criteria.mixed(self._target_inputs, part, partners[part])).logits

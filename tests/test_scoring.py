@@ -70,3 +70,14 @@ def test_the_out_of_fold_upper_bound_has_no_score_on_labels_that_it_is_scored_on
     found = _score("target_only", target, target).criteria
     undefined = {name for name, value in found.items() if math.isnan(value)}
     assert undefined == {"source_validation", "iwcv", "dev", "reverse_neighbor"}
+
+
+def test_a_model_that_predicts_one_class_is_scored(domains: dict[str, Domain]) -> None:
+    cls = algorithms.registry.get("nearest_neighbor")
+    setting = tasks.Setting(0.2, 0, epochs=1, num_classes=10, backbone="small_cnn", training="raw")
+    one = domains["rendered"].train.take(np.flatnonzero(domains["rendered"].train.labels == 3))
+    model, scoring = tasks.build(cls, cls.params_type(), Domain("one", one), domains["photo"], setting, "cpu")
+    model.fit_epoch()
+    found = scoring(model, thorough=True).criteria
+    assert found["predicted_classes"] == 0.1
+    assert math.isnan(found["mixval_inter"])  # there is no sample of another class to mix with
