@@ -49,6 +49,7 @@ class AmazonReviews(Dataset):
         "2012, Marginalized Denoising Autoencoders for Domain Adaptation (ICML); files of Ganin et al. 2016 (JMLR)"
     )
     options_type = AmazonReviewsOptions
+    input_options = ("features",)
     options: AmazonReviewsOptions
     files = tuple(
         RemoteFile(path=f"amazon_reviews/{name}", urls=(f"{_MIRROR}/{name}",))

@@ -169,6 +169,8 @@ class Dataset(ABC):
         holdout: fraction of the source's training samples held out as source validation.
         transductive: whether methods adapt to the very (unlabelled) samples that are scored: its domains have
             no ``test`` part.
+        input_options: names of the options that change what the inputs hold and nothing else: results under
+            different ones may share a table, as those of different backbones do.
         needs_root: whether it reads files below a data root.
         source: citation.
         files: what ``data fetch`` brings.
@@ -184,6 +186,7 @@ class Dataset(ABC):
     needs_root: ClassVar[bool] = True
     files: ClassVar[Sequence[RemoteFile]] = ()
     options_type: ClassVar[type[Options]] = Options
+    input_options: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import sys
@@ -171,16 +172,16 @@ def _existing(root: Path | None) -> Path | None:
 def _plan_table(sweep: Run, loaded: experiment.Experiment) -> Table:
     """The plan: per method its family, pairs, trials, epochs, resources, and what is done already."""
     states = open_states(sweep.folder / LEDGER) if not sweep.settings.fresh else {}
-    by_method: dict[str, list[TrialRow]] = {}
+    by_method: dict[tuple[str, str], list[TrialRow]] = {}
     for row in sweep.search:
         if sweep.settings.only.keeps(row.method, row.source, row.target):
-            by_method.setdefault(row.method, []).append(row)
+            by_method.setdefault((row.method, row.protocol), []).append(row)
     table = Table(title=f"{loaded.name}: {loaded.dataset}", box=None, pad_edge=False, title_justify="left")
     for column in ("method", "backbone", "cells", "trials", "epochs", "cpu", "gpu", "done"):
         table.add_column(column, justify="left" if column in ("method", "backbone") else "right")
     gpus = float(torch.cuda.device_count())
-    for method, rows in by_method.items():
-        protocol = plan.protocol_of(loaded, algorithms.registry.get(method))
+    for (method, text), rows in by_method.items():
+        protocol = json.loads(text)
         cpu, gpu = resources.share(rows[0], protocol["training"], loaded.resources, gpus)
         done = sum(states.get(row.id) in FINISHED for row in rows)
         cells = len({row.cell for row in rows})

@@ -20,13 +20,14 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 import algorithms.registry
 import datasets.registry
+from algorithms.msda import MSDAParams
 from algorithms.networks import BACKBONES, PUBLISHED, SCRATCH
 from datasets.base import Dataset
 from reports import selection
 from sweep import SweepError
 
 SEARCH_SPACES = Path(__file__).resolve().parent.parent / "search_spaces"
-RESERVED = ("samples", "pairs")  # keys of a method's entry that are not hyperparameters
+RESERVED = ("samples", "pairs", "protocol", "dataset_options")  # keys of a method's entry, not hyperparameters
 DENSE = ("bottleneck", "batch_norm")  # params of the bottleneck, which published networks do not have
 NOT_SET = {"name": "an experiment's name is that of its file", "profile": "a profile is chosen with --profile"}
 
@@ -42,6 +43,7 @@ class Protocol(_Strict):
     training: Literal["raw", "frozen", "finetune", "scratch"] = "raw"
     weights: str | None = Field(None, description="file of pretrained weights, instead of the published ones")
     holdout: float | None = Field(None, ge=0, lt=1, description="share of the source held out; absent: the dataset's")
+    msda: MSDAParams | None = Field(None, description="vectors are replaced by their mSDA representation, pair by pair")
 
 
 class EarlyStopping(_Strict):
@@ -90,8 +92,9 @@ class Experiment(_Strict):
     confirm: Confirm = Confirm()
     early_stopping: EarlyStopping = EarlyStopping()
     criterion: str = selection.DEFAULT
-    methods: dict[str, dict[str, Any]]
+    methods: dict[str, dict[str, Any] | list[dict[str, Any]]]
     resources: Resources = Resources()
+    proxy_a_distance: bool = Field(False, description="measure it at each trial's end, on inputs and representations")
     checkpoint_seconds: float = Field(20, ge=0, description="a trial that runs longer saves itself this often")
     profile: str = "default"
 
@@ -99,6 +102,21 @@ class Experiment(_Strict):
     def stopping_criterion(self) -> str:
         """What rungs compare: a criterion by which a trial scores itself."""
         return self.early_stopping.criterion or selection.of_one_trial(self.criterion)
+
+    def entries(self, method: str) -> list[dict[str, Any]]:
+        """What the file says of a method: once, or under several protocols."""
+        entry = self.methods[method]
+        return entry if isinstance(entry, list) else [entry]
+
+    def under(self, entry: Mapping[str, Any]) -> Experiment:
+        """The experiment with an entry's own ``protocol`` and ``dataset_options`` merged in."""
+        protocol = _merge(self.protocol.model_dump(), entry.get("protocol", {}))
+        return self.model_copy(
+            update={
+                "protocol": Protocol.model_validate(protocol),
+                "dataset_options": _merge(self.dataset_options, entry.get("dataset_options", {})),
+            }
+        )
 
 
 def names() -> list[str]:
@@ -305,10 +323,7 @@ def _check(experiment: Experiment, lines: _Lines) -> None:
         hint = nearest(experiment.dataset, datasets.registry.names())
         raise SweepError(f"{lines.at(('dataset',))}: unknown dataset {experiment.dataset!r}{hint}")
     dataset = datasets.registry.get(experiment.dataset)
-    try:
-        dataset.options_type.model_validate(experiment.dataset_options)
-    except ValidationError as error:
-        raise SweepError(_explain(error, lines, dataset.options_type, ("dataset_options",))) from None
+    _check_options(experiment, dataset, lines)
     if experiment.criterion not in selection.CRITERIA:
         hint = nearest(experiment.criterion, selection.CRITERIA)
         raise SweepError(f"{lines.at(('criterion',))}: unknown criterion {experiment.criterion!r}{hint}")
@@ -325,21 +340,49 @@ def _check(experiment: Experiment, lines: _Lines) -> None:
     if not experiment.methods:
         raise SweepError(f"{lines.at(('methods',))}: names no method{nearest('', algorithms.registry.names())}")
     for method, entry in experiment.methods.items():
-        _check_method(method, entry, dataset.domains, lines)
-        for key in DENSE if experiment.protocol.backbone in PUBLISHED else ():
-            if key in entry:
-                where = lines.at(("methods", method, key))
-                raise SweepError(
-                    f"{where}: {experiment.protocol.backbone} has dense layers of its own: leave {key} out"
-                )
+        several = isinstance(entry, list)
+        if not entry and several:
+            raise SweepError(f"{lines.at(('methods', method))}: an empty list")
+        for i, one in enumerate(experiment.entries(method)):
+            place = ("methods", method, i) if several else ("methods", method)
+            _check_method(method, one, dataset.domains, lines, place)
+            _check_protocol_of(experiment, one, dataset, lines, place)
+            for key in DENSE if experiment.under(one).protocol.backbone in PUBLISHED else ():
+                if key in one:
+                    where, backbone = lines.at((*place, key)), experiment.under(one).protocol.backbone
+                    raise SweepError(f"{where}: {backbone} has dense layers of its own: leave {key} out")
 
 
-def _check_protocol(protocol: Protocol, dataset: type[Dataset], lines: _Lines) -> None:
+def _check_options(experiment: Experiment, dataset: type[Dataset], lines: _Lines, place: tuple[Any, ...] = ()) -> None:
+    try:
+        dataset.options_type.model_validate(experiment.dataset_options)
+    except ValidationError as error:
+        raise SweepError(_explain(error, lines, dataset.options_type, (*place, "dataset_options"))) from None
+
+
+def _check_protocol_of(
+    experiment: Experiment, entry: Mapping[str, Any], dataset: type[Dataset], lines: _Lines, place: tuple[Any, ...]
+) -> None:
+    """A method's own protocol and options of the dataset."""
+    for key in ("protocol", "dataset_options"):
+        if not isinstance(entry.get(key, {}), dict):
+            raise SweepError(f"{lines.at((*place, key))}: is a mapping (it is {entry[key]!r})")
+    try:
+        own = experiment.under(entry)
+    except ValidationError as error:
+        raise SweepError(_explain(error, lines, Protocol, (*place, "protocol"))) from None
+    _check_options(own, dataset, lines, place)
+    _check_protocol(own.protocol, dataset, lines, place)
+
+
+def _check_protocol(protocol: Protocol, dataset: type[Dataset], lines: _Lines, place: tuple[Any, ...] = ()) -> None:
     name, training = protocol.backbone, protocol.training
-    where = lines.at(("protocol", "backbone"))
+    where = lines.at((*place, "protocol", "backbone"))
+    if protocol.msda is not None and dataset.raw_backbone == "pixels":
+        raise SweepError(f"{lines.at((*place, 'protocol', 'msda'))}: mSDA is for vectors; {dataset.name} has images")
     if name is None:
         if training != "raw":
-            raise SweepError(f"{lines.at(('protocol',))}: training {training!r} needs a backbone")
+            raise SweepError(f"{lines.at((*place, 'protocol'))}: training {training!r} needs a backbone")
         return
     if name not in (networks := {*SCRATCH, *BACKBONES}):
         raise SweepError(f"{where}: unknown backbone {name!r}{nearest(name, networks)}")
@@ -357,8 +400,9 @@ def _check_protocol(protocol: Protocol, dataset: type[Dataset], lines: _Lines) -
 _PAIRS = "pairs is `all` or a list like [a-b, b-a]"
 
 
-def _check_method(method: str, entry: Mapping[str, Any], domains: Sequence[str], lines: _Lines) -> None:
-    place = ("methods", method)
+def _check_method(
+    method: str, entry: Mapping[str, Any], domains: Sequence[str], lines: _Lines, place: tuple[Any, ...]
+) -> None:
     if method not in algorithms.registry.names():
         raise SweepError(f"{lines.at(place)}: unknown method {method!r}{nearest(method, algorithms.registry.names())}")
     params_type = algorithms.registry.get(method).params_type

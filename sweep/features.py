@@ -1,21 +1,42 @@
-"""The arrays that trials work on: a dataset's own, or the frozen features of a backbone, computed once."""
+"""The arrays that trials work on: a dataset's own, the frozen features of a backbone, or mSDA; computed once."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, vstack
+from threadpoolctl import threadpool_limits
 
+from algorithms.msda import MSDAParams, msda, span_coordinates
 from algorithms.networks.backbones import BACKBONES, build_backbone, extract_features, load_pretrained
 from datasets.base import Dataset, Domain, Progress, Samples
-from datasets.cache import cached_array
+from datasets.cache import cached_array, content_key
+from reports.ledger import TrialRow, canonical
 from sweep import SweepError, environment
 
 RAW = "raw"
+_MSDA_VERSION = 1  # of its code: what another one left in the cache is not used
+
+
+def representation(row: TrialRow) -> str:
+    """Which arrays of a domain a trial works on: :data:`RAW`, a backbone's name, or (as JSON) what makes the inputs.
+
+    mSDA is learned from both domains of a pair, in either direction.
+    """
+    protocol = json.loads(row.protocol)
+    if protocol["training"] == "frozen":
+        return str(protocol["backbone"])
+    inputs = protocol.get("inputs")
+    if inputs is None:
+        return RAW
+    return canonical({**inputs, "pair": sorted({row.source, row.target})} if "msda" in inputs else inputs)
 
 
 def load(
@@ -29,8 +50,8 @@ def load(
 
     Args:
         dataset: where they come from.
-        wanted: (domain, representation): :data:`RAW`, or the name of a backbone for its frozen features.
-        cache: folder for features, keyed by the images' and the weights' content.
+        wanted: (domain, :func:`representation`).
+        cache: folder for features, keyed by what they are computed from.
         progress: told of slow work as it goes on.
         weights: a file of pretrained weights instead of the published ones.
 
@@ -38,19 +59,88 @@ def load(
         DataError: a file is missing or damaged.
         BackboneError: the backbone has no weights here.
     """
-    loaded: dict[str, Domain] = {}
+    raw = _Raw(dataset)
     frozen: dict[str, _Frozen] = {}
     found: dict[tuple[str, str], Domain] = {}
     for name, form in dict.fromkeys(wanted):
-        if name not in loaded:
-            loaded[name] = dataset.load(name)
-        if form == RAW:
-            found[name, form] = loaded[name]
+        if (name, form) in found:
             continue
-        if form not in frozen:
-            frozen[form] = _Frozen(form, cache, progress, weights)
-        found[name, form] = frozen[form](loaded[name], f"{dataset.name}/{name}")
+        if form == RAW:
+            found[name, form] = raw(name, {})
+        elif form.startswith("{"):
+            inputs = json.loads(form)
+            params, pair = inputs.pop("msda", None), inputs.pop("pair", [name])
+            domains = {each: raw(each, inputs) for each in pair}
+            if params is not None:
+                domains = _denoised(domains, MSDAParams.model_validate(params), cache, progress)
+            found |= {(each, form): domain for each, domain in domains.items()}
+        else:
+            if form not in frozen:
+                frozen[form] = _Frozen(form, cache, progress, weights)
+            found[name, form] = frozen[form](raw(name, {}), f"{dataset.name}/{name}")
     return found
+
+
+class _Raw:
+    """A dataset's own domains, each read once for each of its options."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._loaded: dict[tuple[str, str], Domain] = {}
+
+    def __call__(self, name: str, options: dict[str, Any]) -> Domain:
+        key = (name, canonical(options))
+        if key not in self._loaded:
+            own = self._dataset
+            if options:
+                chosen = own.options.model_copy(update=options)
+                own = type(own)(own.root, chosen, own.cache, own.progress)
+            self._loaded[key] = own.load(name)
+        return self._loaded[key]
+
+
+def _denoised(domains: dict[str, Domain], params: MSDAParams, cache: Path, progress: Progress) -> dict[str, Domain]:
+    """mSDA of one or two domains, learned from their training inputs together."""
+    learned_from = [domain.train for domain in domains.values()]
+    parts = learned_from + [domain.test for domain in domains.values() if domain.test is not None]
+    label = f"mSDA of {' and '.join(domains)}"
+    digest = hashlib.sha256()
+    for part in parts:
+        for array in _buffers(part.inputs):
+            digest.update(np.ascontiguousarray(array).data)
+    key = content_key("msda", _MSDA_VERSION, params.model_dump(exclude={"rotate"}), digest.hexdigest())[:32]
+
+    def build() -> NDArray[np.float16]:
+        inputs = [part.inputs for part in learned_from]
+        together = vstack(inputs, format="csr") if isinstance(inputs[0], csr_array) else np.vstack(inputs)
+        with threadpool_limits(environment.cores()):  # no trial runs yet: all cores are ours
+            return msda(
+                together,
+                [part.inputs for part in parts[len(learned_from) :]],
+                params,
+                lambda done, total: progress(label, done, total),
+            )
+
+    def rotated() -> NDArray[np.float32]:
+        features = cached_array(cache / "features", f"msda-{key}", build)
+        with threadpool_limits(environment.cores()):
+            return span_coordinates(features, sum(len(part) for part in learned_from))
+
+    if params.rotate:
+        features = cached_array(cache / "features", f"msda-{key}-rotated", rotated)
+    else:
+        features = cached_array(cache / "features", f"msda-{key}", build)
+    ends = np.cumsum([len(part) for part in parts])
+    cut = np.split(np.asarray(features), ends[:-1])
+    made = {id(part): Samples(inputs, part.labels) for part, inputs in zip(parts, cut, strict=True)}
+    return {
+        name: Domain(name, made[id(d.train)], None if d.test is None else made[id(d.test)])
+        for name, d in domains.items()
+    }
+
+
+def _buffers(inputs: NDArray[Any] | csr_array) -> tuple[NDArray[Any], ...]:
+    return (inputs.indptr, inputs.indices, inputs.data) if isinstance(inputs, csr_array) else (inputs,)
 
 
 class _Frozen:

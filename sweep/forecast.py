@@ -18,8 +18,8 @@ from datasets.base import Domain
 from reports.ledger import TrialRow
 from sweep import plan, tasks
 from sweep.experiment import Experiment
+from sweep.features import representation
 from sweep.scheduler import Rungs
-from sweep.trainable import representation
 
 STEPS = 8  # of an epoch that are timed
 CONFIGURATIONS = 3  # of a method that are timed: the first, the middle and the last of its grid
@@ -111,7 +111,7 @@ def _varies(row: TrialRow) -> bool:
 
 def _size(row: TrialRow, domains: Mapping[tuple[str, str], Domain]) -> int:
     """Samples that an epoch goes through: the larger domain's for a deep method, both domains' for a shallow one."""
-    form = representation(json.loads(row.protocol))
+    form = representation(row)
     sizes = [len(domains[name, form].train) for name in (row.source, row.target)]
     return max(sizes) if algorithms.registry.get(row.method).family == "deep" else sum(sizes)
 
@@ -127,7 +127,7 @@ def _measure(
     protocol = json.loads(row.protocol)
     cls = algorithms.registry.get(row.method)
     weights = pretrained.get(protocol["backbone"]) if protocol["training"] == "finetune" else None
-    form = representation(protocol)
+    form = representation(row)
     params = cls.params_type.model_validate_json(row.params)
     with threadpool_limits(1):
         started = time.perf_counter()

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from ray import tune
 import algorithms.registry
 import datasets.registry
 from algorithms.base import Algorithm, Params
+from algorithms.msda import MSDAParams
 from datasets.base import Dataset, Progress
 from reports import selection
 from reports.ledger import TrialRow, canonical
@@ -58,7 +59,8 @@ class Filter:
                 )
         domains = datasets.registry.get(experiment.dataset).domains
         pairs = {parse_pair(text, domains) for text in chosen["pair"]}
-        known = {pair for entry in experiment.methods.values() for pair in _pairs(experiment, entry)}
+        entries = [entry for method in experiment.methods for entry in experiment.entries(method)]
+        known = {pair for entry in entries for pair in _pairs(experiment, entry)}
         for source, target in pairs - known:
             names = ", ".join("-".join(p) for p in sorted(known))
             raise SweepError(f"--only: {experiment.name} has no pair {source}-{target} ({names})")
@@ -89,19 +91,21 @@ def search(experiment: Experiment) -> list[TrialRow]:
         SweepError: params that do not go together.
     """
     cells: list[list[TrialRow]] = []
-    for method, entry in experiment.methods.items():
+    for method in experiment.methods:
         cls = algorithms.registry.get(method)
-        settings = configurations(method, entry, experiment.seed)
-        protocol = protocol_of(experiment, cls)
-        for source, target in _scored_pairs(experiment, cls, entry):
-            cells.append(
-                [
-                    _row(experiment, cls, protocol, source, target, params, experiment.seed, "search")
-                    for params in settings
-                ]
-            )
+        for entry in experiment.entries(method):
+            settings = configurations(method, entry, experiment.seed)
+            protocol = protocol_of(experiment.under(entry), cls)
+            for source, target in _scored_pairs(experiment, cls, entry):
+                cells.append(
+                    [
+                        _row(experiment, cls, protocol, source, target, params, experiment.seed, "search")
+                        for params in settings
+                    ]
+                )
     rounds = itertools.zip_longest(*cells)
-    return [row for group in rounds for row in group if row is not None]
+    rows = {row.id: row for group in rounds for row in group if row is not None}
+    return list(rows.values())  # entries of a method that overlap plan a trial once
 
 
 def present(rows: Sequence[TrialRow], dataset: Dataset) -> tuple[list[TrialRow], dict[str, str]]:
@@ -199,17 +203,34 @@ def protocol_of(experiment: Experiment, cls: type[Algorithm]) -> dict[str, Any]:
     if cls.family == "shallow":
         training = "frozen" if training in ("frozen", "finetune") else "raw"
         backbone = backbone if training == "frozen" else dataset.raw_backbone
-    options = dataset.options_type.model_validate(experiment.dataset_options)
+    options = dataset.options_type.model_validate(experiment.dataset_options).model_dump(mode="json")
+    # What changes the vectors and nothing else stands beside the backbone: such numbers may share a table.
+    inputs = {name: options.pop(name) for name in dataset.input_options} if training == "raw" else {}
+    if wanted.msda is not None and training == "raw":
+        inputs["msda"] = wanted.msda.model_dump(mode="json")
     return {
-        "backbone": backbone,
+        "backbone": "_".join([backbone, *_changes(dataset, inputs)]),
         "training": training,
         "weights": _digest(wanted.weights) if wanted.weights and training in ("frozen", "finetune") else None,
-        "options": options.model_dump(mode="json"),
+        "options": options,
+        **({"inputs": inputs} if inputs else {}),
         "holdout": dataset.holdout if wanted.holdout is None else wanted.holdout,
         "transductive": dataset.transductive,
         "profile": experiment.profile,
         "few": None,
     }
+
+
+def _changes(dataset: type[Dataset], inputs: Mapping[str, Any]) -> Iterator[str]:
+    """What tells inputs from the dataset's usual ones, as names of backbones have it: ``tfidf``, ``msda``."""
+    usual = dataset.options_type().model_dump(mode="json")
+    yield from (str(value) for name, value in inputs.items() if name in usual and value != usual[name])
+    if "msda" in inputs:
+        yield "msda"
+        standard = MSDAParams().model_dump(mode="json")
+        for name, value in inputs["msda"].items():
+            if name != "rotate" and value != standard[name]:
+                yield f"{name}{value:g}"
 
 
 def _digest(path: str) -> str:

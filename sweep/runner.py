@@ -35,7 +35,7 @@ from sweep.forecast import Forecast, forecast
 from sweep.progress import Announcer, Board, View, best_of
 from sweep.recorder import Recorder
 from sweep.scheduler import CellASHA, InOrder, Rungs, trial_id
-from sweep.trainable import Shared, TransferTrial, TrialSpec, representation
+from sweep.trainable import Shared, TransferTrial, TrialSpec
 
 LEDGER = "ledger.sqlite"
 CHECKPOINTS = "checkpoints"
@@ -259,6 +259,7 @@ class Run:
             folder=str(self.folder),
             criterion=self.experiment.stopping_criterion,
             checkpoint_seconds=self.experiment.checkpoint_seconds,
+            proxy_a_distance=self.experiment.proxy_a_distance,
         )
         wanted = [row for row in rows if self._wanted(row)]
         view = View(self.console)
@@ -489,7 +490,7 @@ def _protect_token() -> None:
 
 def _wanted_arrays(rows: Iterable[TrialRow]) -> list[tuple[str, str]]:
     """(domain, representation) of every array that these trials work on, each once."""
-    wanted = [(domain, representation(json.loads(row.protocol))) for row in rows for domain in (row.source, row.target)]
+    wanted = [(domain, features.representation(row)) for row in rows for domain in (row.source, row.target)]
     return list(dict.fromkeys(wanted))
 
 

@@ -38,9 +38,16 @@ class Setting:
     training: Any
     pretrained: StateDict | None = None
     values: ValueRange = "symmetric"
+    proxy_a_distance: bool = False
 
 
-def setting_of(row: TrialRow, epochs: int, num_classes: int, pretrained: StateDict | None = None) -> Setting:
+def setting_of(
+    row: TrialRow,
+    epochs: int,
+    num_classes: int,
+    pretrained: StateDict | None = None,
+    proxy_a_distance: bool = False,
+) -> Setting:
     """The setting of a planned trial.
 
     Args:
@@ -48,6 +55,7 @@ def setting_of(row: TrialRow, epochs: int, num_classes: int, pretrained: StateDi
         epochs: the experiment's budget, which schedules depend on.
         num_classes: of the dataset.
         pretrained: the backbone's weights, where it is fine-tuned.
+        proxy_a_distance: whether it is measured.
     """
     protocol = json.loads(row.protocol)
     return Setting(
@@ -59,6 +67,7 @@ def setting_of(row: TrialRow, epochs: int, num_classes: int, pretrained: StateDi
         training=protocol["training"],
         pretrained=pretrained,
         values=protocol["options"].get("values", "symmetric"),
+        proxy_a_distance=proxy_a_distance,
     )
 
 
@@ -88,6 +97,7 @@ class Scoring:
         source: labelled source training samples; None: no source score.
         validation: source samples held out of training; None where the protocol holds out nothing.
         num_classes: K.
+        proxy_a_distance: whether to measure it between the domains, among what ``thorough`` adds.
     """
 
     def __init__(
@@ -97,7 +107,9 @@ class Scoring:
         source: Samples | None,
         validation: Samples | None,
         num_classes: int,
+        proxy_a_distance: bool = False,
     ) -> None:
+        self._proxy_a_distance = proxy_a_distance
         self._target, self._target_inputs, self._source, self._validation = target, target_inputs, source, validation
         self._num_classes = num_classes
 
@@ -156,6 +168,9 @@ class Scoring:
             found |= criteria.importance_weighted(held.logits, self._validation.labels, weights)
         for name, partners in zip(("mixval_intra", "mixval_inter"), criteria.partners(predicted), strict=True):
             found[name] = self._agreement_on_mixtures(model, predicted, partners)
+        if self._proxy_a_distance and on_source is not None and self._source is not None:
+            found["pad_input"] = criteria.proxy_a_distance(self._source.inputs, self._target_inputs)
+            found["pad_representation"] = criteria.proxy_a_distance(on_source.features, on_target.features)
         return found | model.criteria()
 
     def _agreement_on_mixtures(
@@ -193,7 +208,9 @@ def build(
         return _build_on_target(cls, params, target, setting, device)
     train, validation = _hold_out(source.train, setting)
     task = _task(train, validation, target.train.inputs, None, setting)
-    scoring = Scoring(target.scored, target.train.inputs, train, validation, setting.num_classes)
+    scoring = Scoring(
+        target.scored, target.train.inputs, train, validation, setting.num_classes, setting.proxy_a_distance
+    )
     return cls(task, params, device, setting.seed), scoring
 
 

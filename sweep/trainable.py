@@ -30,6 +30,7 @@ from datasets.base import Domain, Samples
 from reports import selection
 from reports.ledger import TrialRow
 from sweep import tasks
+from sweep.features import representation
 
 CHECKPOINT = "state.pt"
 REPORT_SECONDS = 1.0
@@ -68,6 +69,7 @@ class Shared:
         folder: the experiment's results folder.
         criterion: what early stopping compares.
         checkpoint_seconds: a trial that has run this long since it last saved itself does so.
+        proxy_a_distance: whether trials measure it.
     """
 
     specs: dict[str, TrialSpec]
@@ -77,11 +79,7 @@ class Shared:
     folder: str = ""
     criterion: str = selection.DEFAULT
     checkpoint_seconds: float = 20
-
-
-def representation(protocol: dict[str, Any]) -> str:
-    """Which arrays a cell works on: the frozen features of a backbone, or the dataset's own inputs."""
-    return str(protocol["backbone"]) if protocol["training"] == "frozen" else "raw"
+    proxy_a_distance: bool = False
 
 
 class TransferTrial(tune.Trainable):
@@ -140,12 +138,13 @@ class TransferTrial(tune.Trainable):
         cls = algorithms.registry.get(row.method)
         weights = self._shared.pretrained.get(protocol["backbone"]) if protocol["training"] == "finetune" else None
         pretrained = None if weights is None else ray.get(weights)
-        setting = tasks.setting_of(row, spec.epochs, self._shared.num_classes, pretrained)
+        shared = self._shared
+        setting = tasks.setting_of(row, spec.epochs, shared.num_classes, pretrained, shared.proxy_a_distance)
         self._model, self._scoring = tasks.build(
             cls,
             cls.params_type.model_validate_json(row.params),
-            self._domain(row.source, representation(protocol)),
-            self._domain(row.target, representation(protocol)),
+            self._domain(row.source, representation(row)),
+            self._domain(row.target, representation(row)),
             setting,
             self._device,
         )

@@ -8,6 +8,7 @@ trial is recorded like any other (and chosen last, see :mod:`reports.selection`)
 
 from reports.criteria.accuracy import accuracy, leave_one_out_accuracy
 from reports.criteria.clusters import class_cluster
+from reports.criteria.distance import proxy_a_distance
 from reports.criteria.ensemble import agreement_with_ensemble
 from reports.criteria.importance import density_ratio, importance_weighted
 from reports.criteria.mixing import mixed, partners
@@ -25,6 +26,7 @@ __all__ = [
     "mixed",
     "partners",
     "prediction_criteria",
+    "proxy_a_distance",
     "reverse_neighbor",
     "soft_neighborhood_density",
     "some",
