@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from reports import figures, latex, markdown, results, selection, tables
 from reports.blocks import Block, Drawing, Fold, Heading, Items, Table, Variants
@@ -317,6 +318,14 @@ def _comparisons(own: Results, views: _Views) -> Iterator[Block]:
         "else that of the first paper, in its best variant; of several replications the best plausible one."
     )
     references = tables.References()
+    yield from _some(tables.risks(own, references))
+    if figures.distances(own) is not None:
+        yield Drawing(
+            "proxy_a_distance",
+            "Proxy A-distance of the representations over that of the inputs",
+            "The distances of the table of risks; below the dotted line, the representation hides the domain better.",
+            partial(_distances, own),
+        )
     groups = own.groups()
     for number, group in enumerate(groups):
         if len(groups) > 1:
@@ -327,6 +336,12 @@ def _comparisons(own: Results, views: _Views) -> Iterator[Block]:
     if references.texts:
         sources = [f"[{number}] {text}" for text, number in references.texts.items()]
         yield Items("Sources of the published numbers:", sources)
+
+
+def _distances(own: Results) -> Figure:
+    figure = figures.distances(own)
+    assert figure is not None  # asked for where there is one
+    return figure
 
 
 def _comparison(

@@ -162,3 +162,45 @@ def critical_difference(comparison: Comparison) -> Figure:
     axes.set_xlabel("average rank", fontsize=9)
     axes.xaxis.set_label_position("top")
     return figure
+
+
+def distances(results: Results) -> Figure | None:
+    """Proxy A-distance of representations over that of raw inputs, a point a cell; None where none was measured.
+
+    As figure 3 of Ganin et al. 2016: below the diagonal, the representation hides the domain better than the inputs.
+    What was made of the inputs before (mSDA) counts as representation: the axis is that of the untouched inputs.
+    """
+    if "pad_representation" not in results.measures:
+        return None
+    records = results.records[results.records["selection"] == results.criterion]
+    measured = records.merge(results.measures, on="trial").dropna(subset=["pad_input", "pad_representation"])
+    if measured.empty:
+        return None
+    untouched = measured.groupby(["source", "target"])["pad_input"].first()
+    short = initials([*measured["source"], *measured["target"]])
+    figure = Figure(figsize=(6.4, 4.6), layout="constrained")
+    axes = figure.add_subplot()
+    points = [
+        (f"{method}, {backbone}", own, "pad_representation")
+        for (method, backbone), own in measured.groupby(["method", "backbone"], sort=False)
+    ]
+    first = measured["backbone"].iloc[0]
+    points += [
+        (f"{backbone} itself", own.drop_duplicates(["source", "target"]), "pad_input")
+        for backbone, own in measured.groupby("backbone", sort=False)
+        if backbone != first
+    ]
+    for marker, (label, own, column) in zip(itertools.cycle("os^vDPX"), points):
+        across = [untouched[s, t] for s, t in zip(own["source"], own["target"], strict=True)]
+        axes.scatter(across, own[column], marker=marker, s=28, label=label)
+        for x, record in zip(across, dicts(own), strict=True):
+            name = f"{short[record['source']]}→{short[record['target']]}"
+            axes.annotate(name, (x, record[column]), fontsize=6, xytext=(3, 2), textcoords="offset points")
+    low, high = untouched.min() - 0.05, 2.0
+    axes.plot([low, high], [low, high], color=_CRITERION, linewidth=0.8, linestyle=":")
+    axes.set_xlim(low, high)
+    axes.set_ylim(0, 2.05)
+    axes.set_xlabel(f"PAD of {first}")
+    axes.set_ylabel("PAD of the representation")
+    axes.legend(fontsize=7, frameon=False, loc="lower left")
+    return figure

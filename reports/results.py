@@ -84,6 +84,8 @@ class Results:
             in :data:`COLUMNS` and :data:`GROUP`.
         curves: every epoch of the trials that the criterion chose: ``trial``, ``epoch``, ``target_accuracy`` and
             one column a criterion.
+        measures: what those trials measured of themselves at their last epoch: ``trial``, and one column a loss, and
+            the proxy A-distances where they were asked for.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Results:
     candidates: pd.DataFrame
     records: pd.DataFrame
     curves: pd.DataFrame
+    measures: pd.DataFrame
 
     @property
     def citations(self) -> dict[str, str]:
@@ -162,9 +165,19 @@ def read_open(ledger: Ledger, criterion: str | None = None, everything: bool = F
     trials = _with_protocol(ledger.trials(everything))
     candidates = _with_protocol(selection.with_derived(selection.candidates(ledger, everything)))
     records = _judged(name, experiment, trials, candidates, criterion)
-    curves = _curves(ledger, records[records["selection"] == criterion]["trial"])
-    data = ledger.meta("data", {}).get("checksums", {})
-    return Results(name, experiment, data, ledger.environments(), criterion, trials, candidates, records, curves)
+    epochs = ledger.history(records[records["selection"] == criterion]["trial"])
+    return Results(
+        name,
+        experiment,
+        ledger.meta("data", {}).get("checksums", {}),
+        ledger.environments(),
+        criterion,
+        trials,
+        candidates,
+        records,
+        _curves(epochs),
+        _measures(epochs),
+    )
 
 
 def _judged(
@@ -224,8 +237,16 @@ def _records(candidates: pd.DataFrame, trials: pd.DataFrame, criterion: str) -> 
     return records.sort_values("order", kind="stable", ignore_index=True)
 
 
-def _curves(ledger: Ledger, trials: pd.Series) -> pd.DataFrame:
-    epochs = ledger.history(trials)
+def _measures(epochs: pd.DataFrame) -> pd.DataFrame:
+    last = epochs.drop_duplicates("trial", keep="last")
+    recorded = [
+        json.loads(losses) | {k: v for k, v in json.loads(criteria).items() if k.startswith("pad_")}
+        for losses, criteria in zip(last["losses"], last["criteria"], strict=True)
+    ]
+    return last[["trial"]].join(pd.DataFrame(recorded, index=last.index, dtype=float))
+
+
+def _curves(epochs: pd.DataFrame) -> pd.DataFrame:
     recorded = pd.DataFrame([json.loads(text) for text in epochs["criteria"]], index=epochs.index, dtype=float)
     return epochs[["trial", "epoch"]].join(epochs["target_accuracy"].astype(float)).join(recorded)
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports import selection, statistics
+from reports import paper, selection, statistics
 from reports.blocks import Cell, Table
 from reports.results import METHOD, Results, dicts
 from reports.selection import CELL, ORACLE
@@ -549,6 +549,56 @@ def effort(results: Results) -> Table:
         "l" + "r" * 10,
         ["Epochs are those of search trials that ended (done or stopped); time is that of all epochs kept."],
     )
+
+
+_MEASURES = {
+    "training_risk": "training risk",
+    "validation_risk": "validation risk",
+    "test_risk": "test risk",
+    "iterations": "iterations",
+    "pad_input": "PAD of inputs",
+    "pad_representation": "PAD of representation",
+}
+
+
+def risks(results: Results, references: References) -> Table | None:
+    """What the chosen trials measured of themselves, beside earlier replications, where they measure risks or PADs."""
+    records = results.records[results.records["selection"] == results.criterion]
+    measured = records.merge(results.measures.rename(columns={"passes": "iterations"}), on="trial")
+    measured["test_risk"] = 1 - measured["target_accuracy"] / 100
+    own = [name for name in _MEASURES if name in measured]
+    if not {"training_risk", "pad_representation"} & set(own):
+        return None
+    measured = measured.dropna(subset=[name for name in own if name != "test_risk"], how="all")
+    rows = [
+        [
+            f"{record['source']} → {record['target']}",
+            record["method"],
+            _backbone(record["backbone"], record["training"]),
+            *(_measured(record, name, references) for name in own),
+        ]
+        for record in dicts(measured)
+    ]
+    return Table(
+        "Risks (shares of wrong predictions), passes until the network was kept, and proxy A-distances (0 to 2)",
+        ["pair", "method", "input", *(_MEASURES[name] for name in own)],
+        rows,
+        "lll" + "r" * len(own),
+        ["In brackets: the earlier replication, then the paper's (read off a figure), with their sources."],
+    )
+
+
+def _measured(record: Mapping[str, Any], name: str, references: References) -> str:
+    digits = 0 if name == "iterations" else 3
+    found = paper.lookup(
+        record["dataset"], record["method"], record["source"], record["target"], record["backbone"], name
+    )
+    others = [value for value in (found.replication, found.paper) if value and value.backbone == record["backbone"]]
+    texts = [
+        f"{value.value:.{digits}f} [{references.number(value.reference, value.backbone, value.note)}]"
+        for value in others
+    ]
+    return percent(record[name], digits=digits) + (f" ({'; '.join(texts)})" if texts else "")
 
 
 def failures(results: Results) -> Table | None:
