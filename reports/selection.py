@@ -149,6 +149,12 @@ def with_derived(candidates: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def available(candidates: pd.DataFrame) -> list[str]:
+    """The criteria that some candidate has a value of."""
+    known = {name for name in (*OWN, *ENSEMBLES) if name in candidates and candidates[name].notna().any()}
+    return [name for name in CRITERIA if known.issuperset(RANKED.get(name, (name,)))]
+
+
 def eligible(candidates: pd.DataFrame) -> pd.DataFrame:
     """The candidates that may be chosen: trials of the search that did not fail."""
     return candidates[(candidates["role"] == "search") & ~candidates["state"].isin(_LOST)]
