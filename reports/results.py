@@ -107,11 +107,7 @@ class Results:
     @cached_property
     def criteria(self) -> list[str]:
         """The criteria that can choose here, the own one first: some trial has what they need."""
-        known = [name for name in self.candidates if self.candidates[name].notna().any()]
-        usable = [
-            name for name in selection.CRITERIA if all(part in known for part in selection.RANKED.get(name, (name,)))
-        ]
-        return list(dict.fromkeys([self.criterion, *usable]))
+        return list(dict.fromkeys([self.criterion, *selection.available(self.candidates)]))
 
     @cached_property
     def states(self) -> dict[str, int]:

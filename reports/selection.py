@@ -150,7 +150,7 @@ def with_derived(candidates: pd.DataFrame) -> pd.DataFrame:
 
 
 def available(candidates: pd.DataFrame) -> list[str]:
-    """The criteria that some candidate has a value of."""
+    """The criteria that can choose here: some candidate has what they need."""
     known = {name for name in (*OWN, *ENSEMBLES) if name in candidates and candidates[name].notna().any()}
     return [name for name in CRITERIA if known.issuperset(RANKED.get(name, (name,)))]
 
