@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reports import criteria
-from reports.ledger import FINISHED, Ledger, canonical
+from reports.ledger import Ledger, canonical
 
 DEFAULT = "information_maximization"
 STOPPING = "information_maximization"
@@ -262,7 +262,9 @@ def _stored(path: str) -> NDArray[Any] | None:
 
 
 def summarize(candidates: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
-    """Each chosen trial's accuracy over seeds: itself and the finished runs of the same params in its cell.
+    """Each chosen trial's accuracy over seeds: that of the whole runs of its params in its cell.
+
+    A chosen trial that was stopped early stands for itself until such a run is there.
 
     Args:
         candidates: see :func:`candidates`.
@@ -274,8 +276,9 @@ def summarize(candidates: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
         search of the cell took.
     """
     same = [*CELL, "params", "budget"]
-    usable = candidates["state"].isin(FINISHED) | candidates["id"].isin(chosen["id"])
-    runs = candidates[usable].merge(chosen[same], on=same)
+    whole = candidates[candidates["state"] == "done"].merge(chosen[same], on=same)
+    lacking = chosen[~chosen.set_index(same).index.isin(whole.set_index(same).index)]
+    runs = pd.concat([whole, candidates[candidates["id"].isin(lacking["id"])]])
     over_seeds = runs.groupby(same).agg(
         target_accuracy_mean=("target_accuracy", "mean"),
         target_accuracy_std=("target_accuracy", "std"),
@@ -285,6 +288,12 @@ def summarize(candidates: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
     search = candidates[candidates["role"] == "search"].groupby(CELL)
     effort = search.agg(trials=("id", "size"), epochs_spent_cell=("epochs_spent", "sum"))
     return chosen.join(over_seeds, on=same).join(effort, on=CELL)
+
+
+def with_choice(candidates: pd.DataFrame) -> pd.DataFrame:
+    """The eligible candidates of the cells that have two or more: where there is something to choose."""
+    pool = eligible(candidates)
+    return pool[pool.groupby(CELL)["id"].transform("size") > 1]
 
 
 def regret(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataFrame:

@@ -130,7 +130,9 @@ def present(rows: Sequence[TrialRow], dataset: Dataset) -> tuple[list[TrialRow],
 def confirmation(experiment: Experiment, candidates: pd.DataFrame) -> list[TrialRow]:
     """More seeds for each cell's chosen params, for the cells of ``candidates`` (whose search is complete).
 
-    A deterministic method on a fixed split gives the same numbers for every seed: it has one.
+    As many whole runs as the experiment wants seeds. The search's own counts among them unless it was stopped early,
+    for then it is shorter than they are. A deterministic method on a fixed split gives the same numbers for every
+    seed: it has one.
     """
     if experiment.confirm.seeds == 1 or candidates.empty:
         return []
@@ -141,9 +143,10 @@ def confirmation(experiment: Experiment, candidates: pd.DataFrame) -> list[Trial
         if cls.deterministic and not protocol["holdout"]:
             continue
         params = cls.params_type.model_validate_json(str(chosen["params"]))
+        seeds = experiment.confirm.seeds + (chosen["state"] == "stopped")
         rows += [
             _row(experiment, cls, protocol, str(chosen["source"]), str(chosen["target"]), params, seed, "confirm")
-            for seed in range(experiment.seed + 1, experiment.seed + experiment.confirm.seeds)
+            for seed in range(experiment.seed + 1, experiment.seed + seeds)
         ]
     return rows
 

@@ -1,8 +1,10 @@
 """Plans: grids, identity, order."""
 
+import dataclasses
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from reports.ledger import TrialRow
@@ -109,6 +111,19 @@ def test_only_cells_of_six_or_more_may_be_stopped(tmp_path: Path) -> None:
     grid = BASE | {"jda": "{n_components: [3, 4, 5], mu: [0.1, 1], iterations: 6}"}
     assert {cell[0] for cell in plan.stoppable_cells(plan.search(_load(tmp_path, methods=grid)))} == {"jda"}
     assert plan.stoppable_cells(plan.search(_load(tmp_path))) == set()
+
+
+@pytest.mark.parametrize(("state", "seeds"), [("done", [1, 2]), ("stopped", [1, 2, 3])])
+def test_a_choice_gets_as_many_whole_runs_as_wanted(tmp_path: Path, state: str, seeds: list[int]) -> None:
+    """The search's own run counts, unless it was stopped early; a method without chance has nothing to confirm."""
+    wanted = _load(tmp_path, "protocol: {holdout: 0}\nconfirm: {seeds: 3}", {"dann": "{lr: 0.01}", "tca": "{mu: 1}"})
+    found = pd.DataFrame([dataclasses.asdict(row) for row in plan.search(wanted)])
+    found = found.assign(position=range(len(found)), state=state, information_maximization=1.0, predicted_classes=1.0)
+    rows = plan.confirmation(wanted, found)
+    assert sorted((f"{row.source}-{row.target}", row.seed) for row in rows) == [
+        (p, s) for p in ("rendered-photo", "uci-photo") for s in seeds
+    ]
+    assert {(row.method, row.role) for row in rows} == {("dann", "confirm")}
 
 
 def test_pairs_without_data_are_skipped_and_say_what_brings_it(tmp_path: Path) -> None:

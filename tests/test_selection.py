@@ -163,6 +163,25 @@ def test_an_unfinished_confirmation_does_not_enter_the_mean(tmp_path: Path) -> N
     assert selection.summarize(table, selection.choose(table))["target_accuracy_mean"].tolist() == [60.0]
 
 
+def test_a_choice_that_was_stopped_early_is_confirmed_by_whole_runs(tmp_path: Path) -> None:
+    """80 after one epoch of two is no estimate of what two epochs give."""
+    stopped = Run("dann", "amazon", "dslr", {"lr": 0.1}, [(80.0, 2.0, 1.0)], state="stopped")
+    other = Run("dann", "amazon", "dslr", {"lr": 0.2}, [(50.0, 1.0, 1.0), (60.0, 1.0, 1.0)])
+    (alone,) = _summary(read(tmp_path / "before", [stopped, other]))
+    assert (alone["target_accuracy_mean"], alone["seeds"]) == (80.0, 1)
+    again = [
+        Run("dann", "amazon", "dslr", {"lr": 0.1}, [(60.0, 1, 1), (target, 1, 1)], role="confirm", seed=seed)
+        for seed, target in ((1, 70.0), (2, 72.0), (3, 74.0))
+    ]
+    (confirmed,) = _summary(read(tmp_path / "after", [stopped, other, *again]))
+    assert (confirmed["target_accuracy_mean"], confirmed["target_accuracy_std"]) == (72.0, 2.0)
+    assert confirmed["seeds"] == 3
+
+
+def _summary(table: pd.DataFrame) -> list[dict[str, float]]:
+    return selection.summarize(table, selection.choose(table)).to_dict("records")  # type: ignore[return-value]
+
+
 def test_regret_is_what_the_choice_costs_against_the_oracle(table: pd.DataFrame) -> None:
     regret = selection.regret(table)
     by_method = regret.groupby("method")["regret"].mean()
