@@ -102,6 +102,12 @@ class TrialRow:
         return (self.method, self.source, self.target, self.protocol)
 
 
+def planned(trials: pd.DataFrame) -> list[TrialRow]:
+    """The rows of :meth:`Ledger.trials`, or of anything that has their columns, as the plan has them."""
+    names = list(TrialRow.__dataclass_fields__)
+    return [TrialRow(*values) for values in trials[names].itertuples(index=False, name=None)]
+
+
 class Ledger:
     """An open ledger. Use it as a context manager.
 

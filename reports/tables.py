@@ -411,9 +411,7 @@ def regrets(results: Results) -> Table | None:
     """What choosing by each criterion costs against the oracle, over the cells where there was a choice."""
     methods = [m for m in results.candidates["method"].unique() if results.access(m) == "none"]
     candidates = results.candidates[results.candidates["method"].isin(methods)]
-    pool = selection.eligible(candidates)
-    sizes = pool.groupby(CELL)["id"].transform("size")
-    pool = pool[sizes > 1]
+    pool = selection.with_choice(candidates)
     if pool.empty:
         return None
     rows = []

@@ -25,11 +25,12 @@ from algorithms.networks.backbones import BackboneError
 from datasets import base
 from datasets import fetch as fetching
 from datasets.base import DataError, Dataset
-from reports import document, selection
-from reports.ledger import FINISHED, Ledger, LedgerError, TrialRow
+from reports import document, evidence, markdown, selection
+from reports.ledger import FINISHED, Ledger, LedgerError, TrialRow, planned
 from sweep import SweepError, doctor, experiment, plan, resources
 from sweep.forecast import Forecast
 from sweep.progress import Board, best_of, clock
+from sweep.replay import Replay
 from sweep.runner import LEDGER, Outcome, Run, Settings, choose_profile, open_states
 
 BAD_INPUT = 2
@@ -231,8 +232,7 @@ def status(name: Name, results: Results = Path("results")) -> None:
         criterion = selection.of_one_trial(recorded.get("criterion", selection.DEFAULT))
         found = selection.candidates(ledger)
         spent = ledger.seconds()
-    columns = [*TrialRow.__dataclass_fields__]
-    rows = [TrialRow(**{c: record[c] for c in columns}) for record in trials.to_dict("records")]
+    rows = planned(trials)
     bests = best_of(found, criterion)
     board = Board(rows, dict(zip(trials["id"], trials["state"], strict=True)), bests, criterion)
     out.print(board.table())
@@ -260,13 +260,44 @@ def report(
             raise SweepError(f"no results in {results}: `python -m sweep run NAME` makes some")
     else:
         paths = [results / Path(name).stem / LEDGER]
-    if criterion is not None and criterion not in selection.CRITERIA:
-        raise SweepError(f"unknown criterion {criterion!r} (there are: {', '.join(selection.CRITERIA)})")
+    criterion = _criterion(criterion)
     if output is None:
         print(document.render(paths, format_, criterion, everything))
         return
     for path in document.write(paths, output, format_, criterion, everything):
         err.print(f"wrote {path}", markup=False)
+
+
+def _criterion(name: str | None) -> str | None:
+    if name is not None and name not in selection.CRITERIA:
+        raise SweepError(f"unknown criterion {name!r} (there are: {', '.join(selection.CRITERIA)})")
+    return name
+
+
+@app.command()
+def criteria(
+    files: Annotated[list[Path], typer.Argument(help="Trials of runs: the *.trials.csv.gz beside their reports.")],
+) -> None:
+    """Which criterion to trust: what choosing by each costs against the oracle, over recorded runs."""
+    try:
+        trials = {path.name.removesuffix(evidence.SUFFIX): evidence.read(path) for path in files}
+    except ValueError as error:
+        raise SweepError(str(error)) from None
+    print(markdown.render([evidence.regret_table(evidence.regrets(trials))]), end="")
+
+
+@app.command()
+def stopping(
+    name: Name,
+    results: Results = Path("results"),
+    set_: Set = None,
+    criterion: Annotated[str | None, typer.Option(help="Chooses trials; the experiment's own if absent.")] = None,
+) -> None:
+    """What early stopping would have saved and cost, replayed over a run that had none."""
+    loaded = experiment.load(name, None, set_ or [])
+    rungs = loaded.early_stopping.model_copy(update={"scheduler": "asha"})
+    with Ledger(results / loaded.name / LEDGER) as ledger:
+        print(markdown.render(Replay(ledger, rungs).tables(_criterion(criterion) or loaded.criterion)), end="")
 
 
 @data_app.command("list")
