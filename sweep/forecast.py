@@ -73,23 +73,23 @@ def forecast(
         pretrained: backbone → its weights, for fine-tuning.
         device: of the deep methods.
     """
-    by_method: dict[str, list[TrialRow]] = defaultdict(list)
+    by_method: dict[tuple[str, str], list[TrialRow]] = defaultdict(list)
     for row in rows:
-        by_method[row.method].append(row)
+        by_method[row.method, row.protocol].append(row)  # inputs of another kind cost something else
     rungs = Rungs(experiment.early_stopping, plan.stoppable_cells(rows))
     chance = random.Random(0)
-    spent: dict[str, float] = {}
-    for method, trials in by_method.items():
+    spent: dict[str, float] = defaultdict(float)
+    for (method, _), trials in by_method.items():
         sizes = {row.id: _size(row, domains) for row in trials}
         largest = max(trials, key=lambda row: sizes[row.id])
         same_pair = [row for row in trials if (row.source, row.target) == (largest.source, largest.target)]
         timed = same_pair[:: max(1, (len(same_pair) - 1) // (CONFIGURATIONS - 1))][:CONFIGURATIONS]
-        costs = [_measure(row, experiment.epochs, domains, num_classes, pretrained or {}, device) for row in timed]
+        costs = [_measure(row, experiment, domains, num_classes, pretrained or {}, device) for row in timed]
         build, epoch, thorough = (sum(part) / len(costs) for part in zip(*costs, strict=True))
         confirmed = {row.cell: row for row in trials}.values() if _varies(trials[0]) else ()
         epochs = [(row, _played(row, rungs, chance)) for row in trials]
         epochs += [(row, row.budget) for row in confirmed for _ in range(experiment.confirm.seeds - 1)]
-        spent[method] = sum(
+        spent[method] += sum(
             build + TRIAL_SECONDS + (count * epoch + looks * thorough) * sizes[row.id] / sizes[largest.id]
             for row, count in epochs
             for looks in [len({count} | {rung for rung in rungs.epochs_of(row) if rung < count})]
@@ -118,7 +118,7 @@ def _size(row: TrialRow, domains: Mapping[tuple[str, str], Domain]) -> int:
 
 def _measure(
     row: TrialRow,
-    epochs: int,
+    experiment: Experiment,
     domains: Mapping[tuple[str, str], Domain],
     num_classes: int,
     pretrained: Mapping[str, StateDict],
@@ -136,7 +136,7 @@ def _measure(
             params,
             domains[row.source, form],
             domains[row.target, form],
-            tasks.setting_of(row, epochs, num_classes, weights),
+            tasks.setting_of(row, experiment.epochs, num_classes, weights, experiment.proxy_a_distance),
             device,
         )
         build = time.perf_counter() - started

@@ -9,7 +9,7 @@ from algorithms import registry
 from algorithms.base import Task
 from datasets.base import Domain, Samples
 from reports.ledger import TrialRow
-from sweep import experiment, forecast, plan
+from sweep import experiment, features, forecast, plan
 
 FILE = """
 dataset: offline_digits
@@ -82,3 +82,22 @@ def test_early_stopping_saves_no_more_than_the_rungs_allow(tmp_path: Path, monke
     each = (5 * 2.0 + 0.5) * (1 + 1 / 3)
     assert each <= saved <= 8 * each
     assert len(rows) == 2 * (1 + 9)
+
+
+def test_inputs_of_another_kind_are_timed_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "kinds.yaml"
+    file.write_text(
+        "dataset: amazon_reviews\npairs: [books-dvd]\n"
+        "methods: {logistic_regression: [{C: [1, 2, 3]}, {protocol: {msda: {layers: 1}}}]}\n"
+    )
+    loaded = experiment.load(str(file))
+    rows = plan.search(loaded)
+    samples = Samples(np.zeros((4, 2), np.float32), np.zeros(4, np.int64))
+    domains = {(name, features.representation(row)): Domain(name, samples) for row in rows for name in ("books", "dvd")}
+
+    def measure(row: TrialRow, *_: object) -> forecast._Cost:
+        return forecast._Cost(build=0.0, epoch=100.0 if "msda" in row.protocol else 1.0, thorough=0.0)
+
+    monkeypatch.setattr(forecast, "_measure", measure)
+    spent = forecast.forecast(loaded, rows, domains, num_classes=2, slots=1).core_seconds
+    assert spent == {"logistic_regression": pytest.approx(3 * 1.0 + 100.0 + 4 * forecast.TRIAL_SECONDS)}
