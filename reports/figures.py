@@ -170,10 +170,10 @@ def distances(results: Results) -> Figure | None:
     As figure 3 of Ganin et al. 2016: below the diagonal, the representation hides the domain better than the inputs.
     What was made of the inputs before (mSDA) counts as representation: the axis is that of the untouched inputs.
     """
-    if "pad_representation" not in results.measures:
+    if "pad_representation" not in results.records:
         return None
     records = results.records[results.records["selection"] == results.criterion]
-    measured = records.merge(results.measures, on="trial").dropna(subset=["pad_input", "pad_representation"])
+    measured = records.dropna(subset=["pad_input", "pad_representation"])
     if measured.empty:
         return None
     untouched = measured.groupby(["source", "target"])["pad_input"].first()

@@ -84,8 +84,7 @@ class Results:
             in :data:`COLUMNS` and :data:`GROUP`.
         curves: every epoch of the trials that the criterion chose: ``trial``, ``epoch``, ``target_accuracy`` and
             one column a criterion.
-        measures: what those trials measured of themselves at their last epoch: ``trial``, and one column a loss, and
-            the proxy A-distances where they were asked for.
+        losses: what those trials said of themselves at their last epoch: ``trial``, and one column a loss.
     """
 
     name: str
@@ -97,7 +96,7 @@ class Results:
     candidates: pd.DataFrame
     records: pd.DataFrame
     curves: pd.DataFrame
-    measures: pd.DataFrame
+    losses: pd.DataFrame
 
     @property
     def citations(self) -> dict[str, str]:
@@ -172,7 +171,7 @@ def read_open(ledger: Ledger, criterion: str | None = None, everything: bool = F
         candidates,
         records,
         _curves(epochs),
-        _measures(epochs),
+        _losses(epochs),
     )
 
 
@@ -233,13 +232,10 @@ def _records(candidates: pd.DataFrame, trials: pd.DataFrame, criterion: str) -> 
     return records.sort_values("order", kind="stable", ignore_index=True)
 
 
-def _measures(epochs: pd.DataFrame) -> pd.DataFrame:
+def _losses(epochs: pd.DataFrame) -> pd.DataFrame:
     last = epochs.drop_duplicates("trial", keep="last")
-    recorded = [
-        json.loads(losses) | {k: v for k, v in json.loads(criteria).items() if k.startswith("pad_")}
-        for losses, criteria in zip(last["losses"], last["criteria"], strict=True)
-    ]
-    return last[["trial"]].join(pd.DataFrame(recorded, index=last.index, dtype=float))
+    recorded = pd.DataFrame([json.loads(text) for text in last["losses"]], index=last.index, dtype=float)
+    return last[["trial"]].join(recorded)
 
 
 def _curves(epochs: pd.DataFrame) -> pd.DataFrame:

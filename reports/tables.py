@@ -562,7 +562,8 @@ _MEASURES = {
 def risks(results: Results, references: References) -> Table | None:
     """What the chosen trials measured of themselves, beside earlier replications, where they measure risks or PADs."""
     records = results.records[results.records["selection"] == results.criterion]
-    measured = records.merge(results.measures.rename(columns={"passes": "iterations"}), on="trial")
+    losses = results.losses.rename(columns={"passes": "iterations"})
+    measured = records.merge(losses, on="trial", suffixes=("", "_loss"))
     measured["test_risk"] = 1 - measured["target_accuracy"] / 100
     own = [name for name in _MEASURES if name in measured]
     if not {"training_risk", "pad_representation"} & set(own):
