@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-BENCHMARKS = {"overhead": False, "engine": False, "jda": True}  # name → whether it needs the data root
+BENCHMARKS = {"overhead": False, "engine": False, "jda": True, "msda": True}  # name → whether it needs the data root
 
 
 def main() -> int:
