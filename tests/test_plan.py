@@ -47,6 +47,16 @@ def test_trials_are_interleaved_across_cells(tmp_path: Path) -> None:
     assert {row.cell for row in rows[: len(cells)]} == cells
 
 
+def test_a_cell_does_not_run_its_grid_in_the_order_of_the_file(tmp_path: Path) -> None:
+    """In ascending order every trial may be the best so far, and nothing is ever stopped."""
+    methods = {"tca": "{mu: [1, 2, 3, 4, 5, 6, 7, 8, 9]}"}
+    rows = plan.search(_load(tmp_path, methods=methods))
+    orders = {s: [json.loads(r.params)["mu"] for r in rows if r.source == s] for s in ("rendered", "uci")}
+    assert all(sorted(order) == list(range(1, 10)) != order for order in orders.values())
+    assert orders["rendered"] != orders["uci"]
+    assert plan.search(_load(tmp_path, methods=methods)) == rows
+
+
 def test_identity_is_what_decides_the_result_and_nothing_else(tmp_path: Path) -> None:
     one = _ids(plan.search(_load(tmp_path)))
     unimportant = "resources: {cpu: 2}\nearly_stopping: {scheduler: none}\ndescription: other\ncheckpoint_seconds: 1"
