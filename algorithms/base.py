@@ -136,6 +136,14 @@ class Algorithm(ABC):
         """
         return {}
 
+    def model_state(self) -> StateDict:
+        """What :meth:`predict` needs of the state, without what only training needs; by default all of it."""
+        return self.state_dict()
+
+    def load_model_state(self, state: StateDict) -> None:
+        """Predict as the model did whose :meth:`model_state` this is."""
+        self.load_state_dict(state)
+
     @abstractmethod
     def state_dict(self) -> StateDict:
         """All that is needed to continue bit for bit on CPU.

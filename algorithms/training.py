@@ -315,6 +315,16 @@ class DeepMethod(Algorithm):
         copied: StateDict = _copied_to_cpu(state)
         return copied
 
+    def model_state(self) -> StateDict:
+        """Networks and what a method keeps besides; neither optimizers nor random state. Copies, on CPU."""
+        copied: StateDict = _copied_to_cpu({"nets": dict(self.nets.state_dict()), "extra": self.extra_state()})
+        return copied
+
+    def load_model_state(self, state: StateDict) -> None:
+        """Predict as the model did whose :meth:`model_state` this is."""
+        self.nets.load_state_dict(state["nets"])
+        self.load_extra_state(state["extra"])
+
     def load_state_dict(self, state: StateDict) -> None:
         """Continue from what :meth:`state_dict` returned, for the same task, params and seed."""
         self.epoch = state["epoch"]

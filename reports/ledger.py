@@ -280,6 +280,13 @@ class Ledger:
             "UPDATE trials SET state = ?, error = ?, finished_at = ? WHERE id = ?", (state, error, time.time(), trial)
         )
 
+    def drop_artefacts(self, kinds: Iterable[str], trials: Iterable[str]) -> None:
+        """Forget artefacts of these kinds of some trials: their files are gone."""
+        paths = [f"$.{kind}" for kind in kinds]
+        query = f"UPDATE trials SET artefacts = json_remove(artefacts, {', '.join('?' * len(paths))}) WHERE id = ?"
+        with self._transaction():
+            self._db.executemany(query, ((*paths, trial) for trial in trials))
+
     def set_checkpoint(self, trial: str, path: str | None) -> None:
         """The newest checkpoint of a trial, relative to the experiment's folder."""
         self._db.execute("UPDATE trials SET checkpoint = ? WHERE id = ?", (path, trial))

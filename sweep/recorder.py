@@ -14,6 +14,7 @@ from ray.tune.experiment import Trial
 from ray.tune.result import SHOULD_CHECKPOINT
 
 from reports.ledger import FINISHED, Ledger, LedgerError, State
+from sweep.artefacts import Keeper
 from sweep.scheduler import trial_id
 from sweep.trainable import TrialSpec
 
@@ -27,6 +28,7 @@ class Recorder(Callback):
         folder: the experiment's results folder.
         listeners: called with (trial id, event, result) after each write, for the live view;
             event is ``started``, ``epoch``, ``done``, ``stopped``, ``failed`` or ``oom``.
+        keeper: told of trials that ended, to remove what need not be kept.
     """
 
     def __init__(
@@ -35,8 +37,10 @@ class Recorder(Callback):
         specs: Mapping[str, TrialSpec],
         folder: Path,
         listener: Callable[[str, str, Mapping[str, Any]], None],
+        keeper: Keeper,
     ) -> None:
         self._ledger, self._specs, self._folder, self._listener = ledger, specs, folder, listener
+        self._keeper = keeper
         self.error: LedgerError | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -68,6 +72,7 @@ class Recorder(Callback):
         if state != "running":
             result[SHOULD_CHECKPOINT] = False  # Tune would save a trial that was just stopped
             self._clean(trial)
+            self._write(self._keeper.now_and_then)
         self._listener(key, "epoch" if state == "running" else state, result)
 
     def on_checkpoint(self, iteration: int, trials: list[Trial], trial: Trial, checkpoint: Any, **info: Any) -> None:

@@ -30,6 +30,7 @@ from datasets.base import Dataset
 from reports import selection
 from reports.ledger import FINISHED, Ledger, TrialRow
 from sweep import SweepError, environment, features, plan, resources
+from sweep.artefacts import Keeper
 from sweep.experiment import Experiment, profiles
 from sweep.forecast import Forecast, forecast
 from sweep.progress import Announcer, Board, View, best_of
@@ -266,7 +267,7 @@ class Run:
         criterion = self.experiment.stopping_criterion
         board = Board(wanted, states, best_of(selection.candidates(ledger), criterion), criterion)
         scheduler = CellASHA(rungs, {row.id: row for row in todo})
-        recorder = Recorder(ledger, specs, self.folder, view.event)
+        recorder = Recorder(ledger, specs, self.folder, view.event, self._keeper(ledger))
         slots = self.cluster.slots(list(specs.values()))
         view.start(board, slots)
         try:
@@ -388,7 +389,11 @@ class Run:
                 # Tune gave the trial up without a word (it never does, as far as we know): do not loop on it.
                 ledger.finish(key, "failed", "the trial ended without a result")
                 self._failed.add(key)
+        self._keeper(ledger).tidy()
         self._remove_checkpoints(ledger)
+
+    def _keeper(self, ledger: Ledger) -> Keeper:
+        return Keeper(ledger, self.folder, self.experiment.criterion)
 
     def _remove_checkpoints(self, ledger: Ledger) -> None:
         """Remove what no unfinished trial continues from."""

@@ -20,6 +20,7 @@ from algorithms.training import DeepMethod
 from datasets import splits
 from datasets.base import Domain, Samples, ValueRange
 from reports import criteria
+from reports.kept import WIDEST, Features, some
 from reports.ledger import TrialRow
 
 FOLDS = 5
@@ -80,12 +81,15 @@ class Scored:
         criteria: computed without target labels.
         validation, target: logits on the source validation samples (where there are) and on the unlabelled
             target training inputs, which the criteria are computed from.
+        features: for figures, where every criterion was asked for, if there is a source and there are not too many.
+            Their confusions are, like the accuracy, for reporting only.
     """
 
     target_accuracy: float
     criteria: dict[str, float]
     validation: NDArray[np.float32] | None
     target: NDArray[np.float32]
+    features: Features | None
 
 
 class Scoring:
@@ -137,6 +141,19 @@ class Scoring:
             criteria=found,
             validation=None if held is None else held.logits,
             target=on_training.logits,
+            features=self._features(on_training, on_source, on_scored) if thorough else None,
+        )
+
+    def _features(self, on_target: Prediction, on_source: Prediction | None, on_scored: Prediction) -> Features | None:
+        if on_source is None or self._source is None or on_source.features.shape[1] > WIDEST:
+            return None
+        source, target = some(len(on_source.features)), some(len(on_target.features))
+        return Features(
+            source=on_source.features[source].astype(np.float16),
+            source_labels=self._source.labels[source],
+            target=on_target.features[target].astype(np.float16),
+            target_predictions=on_target.logits[target].argmax(axis=1),
+            confusion=criteria.confusion(on_scored.logits, self._target.labels),
         )
 
     def _source_score(self, held: Prediction | None, on_source: Prediction | None) -> float:

@@ -26,10 +26,12 @@ from ray.tune.result import SHOULD_CHECKPOINT
 from threadpoolctl import threadpool_limits
 
 import algorithms.registry
+from algorithms.base import Algorithm
 from datasets.base import Domain, Samples
 from reports import selection
+from reports.kept import FEATURES, MODEL
 from reports.ledger import TrialRow
-from sweep import tasks
+from sweep import artefacts, tasks
 from sweep.features import representation
 
 CHECKPOINT = "state.pt"
@@ -167,7 +169,7 @@ class TransferTrial(tune.Trainable):
         started = time.monotonic()
         epochs: list[dict[str, Any]] = []
         scored: tasks.Scored | None = None
-        artefacts: dict[str, str] = {}
+        kept: dict[str, str] = {}
         try:
             while self._failure is None:
                 scored, epoch = self._one_epoch()
@@ -175,13 +177,15 @@ class TransferTrial(tune.Trainable):
                 if self._decides(self._epoch) or time.monotonic() - started >= REPORT_SECONDS:
                     break
             if scored is not None:
-                artefacts = {"logits": self._keep_logits(scored)}
+                kept = {"logits": self._keep_logits(scored)}
+                if self._decides(self._epoch):
+                    kept |= self._keep_model(scored)
         except Exception as error:
             self._failure = self._describe(error)
         result: dict[str, Any] = {
             "epochs": epochs,
             "epoch": self._epoch,
-            "artefacts": artefacts,
+            "artefacts": kept,
             "score": selection.guarded_score(scored.criteria if scored else {}, self._shared.criterion),
             "state": "running",
             "done": False,
@@ -229,6 +233,20 @@ class TransferTrial(tune.Trainable):
             np.savez(file, allow_pickle=False, **arrays)
         part.replace(path)
         return relative
+
+    def _keep_model(self, scored: tasks.Scored) -> dict[str, str]:
+        """The model and some features, where this may be the cell's chosen trial; the driver removes those of others.
+
+        A mean of cross-fitted models is no model to use, nor has it one representation.
+        """
+        row, folder = self._spec.row, Path(self._shared.folder)
+        if row.role != "search" or not isinstance(self._model, Algorithm):
+            return {}
+        classes = self._shared.num_classes
+        kept = {MODEL: artefacts.save_model(folder, row, self._spec.epochs, classes, self._model)}
+        if scored.features is not None:
+            kept[FEATURES] = artefacts.save_features(folder, row.id, scored.features)
+        return kept
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """All that is needed to continue bit for bit."""

@@ -6,7 +6,7 @@ all of them, higher is better. Logits or features that hold a NaN give NaN, neve
 trial is recorded like any other (and chosen last, see :mod:`reports.selection`).
 """
 
-from reports.criteria.accuracy import accuracy, leave_one_out_accuracy
+from reports.criteria.accuracy import accuracy, confusion, leave_one_out_accuracy
 from reports.criteria.clusters import class_cluster
 from reports.criteria.distance import proxy_a_distance
 from reports.criteria.ensemble import agreement_with_ensemble
@@ -20,6 +20,7 @@ __all__ = [
     "accuracy",
     "agreement_with_ensemble",
     "class_cluster",
+    "confusion",
     "density_ratio",
     "importance_weighted",
     "leave_one_out_accuracy",

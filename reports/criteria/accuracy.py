@@ -1,4 +1,4 @@
-"""Accuracy, and the source score of a protocol that holds nothing out."""
+"""Accuracy, confusion, and the source score of a protocol that holds nothing out."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ def accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
     if len(truth) == 0 or np.isnan(scores).any():
         return math.nan
     return 100.0 * float((scores.argmax(axis=1) == truth).mean())
+
+
+def confusion(logits: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
+    """(n, K) logits and (n,) labels → (K, K) counts: rows are true classes, columns predicted ones."""
+    scores, truth = np.asarray(logits), np.asarray(labels)
+    counts = np.zeros((scores.shape[1], scores.shape[1]), dtype=np.int64)
+    np.add.at(counts, (truth, scores.argmax(axis=1)), 1)
+    return counts
 
 
 def leave_one_out_accuracy(features: NDArray[Any], labels: ArrayLike) -> float:
