@@ -10,7 +10,7 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
@@ -308,7 +308,8 @@ def _explain(error: ValidationError, lines: _Lines, model: type[BaseModel], pref
             field = (
                 owner.model_fields.get(str(key)) if isinstance(owner, type) and issubclass(owner, BaseModel) else None
             )
-            owner = field.annotation if field else None
+            kinds = (field.annotation, *get_args(field.annotation)) if field else ()  # a model, or a model or None
+            owner = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
         allowed = owner.model_fields if isinstance(owner, type) and issubclass(owner, BaseModel) else ()
         return f"{where}: unknown key {location[-1]!r}{nearest(str(location[-1]), allowed)}"
     if problem["type"] == "missing":

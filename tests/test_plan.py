@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from reports.ledger import TrialRow
-from sweep import SweepError, experiment, plan
+from sweep import SweepError, experiment, features, plan
 
 BASE = {
     "nearest_neighbor": "{}",
@@ -146,3 +146,50 @@ def test_pairs_without_data_are_skipped_and_say_what_brings_it(tmp_path: Path) -
     assert "`python -m sweep data fetch digits`" in skipped["svhn-svhn"]
     with pytest.raises(SweepError, match="no pair has its data: svhn lacks"):
         plan.present([r for r in plan.search(loaded) if r.target == "svhn"], plan.dataset_of(loaded, tmp_path))
+
+
+def test_a_method_may_run_under_several_protocols_each_with_cells_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("""
+dataset: amazon_reviews
+pairs: [dvd-books, books-dvd]
+methods:
+  logistic_regression:
+    - {C: [1, 10]}
+    - {C: [10, 100]}
+    - {dataset_options: {features: tfidf}}
+    - {protocol: {msda: {layers: 3}}, pairs: [books-dvd]}
+""")
+    rows = plan.search(experiment.load(str(file)))
+    planned = [(json.loads(r.protocol)["backbone"], r.source, json.loads(r.params)["C"]) for r in rows]
+    assert sorted(planned) == sorted(
+        # C 10, which two entries name, once
+        [("bow5000", source, cost) for source in ("books", "dvd") for cost in (1.0, 10.0, 100.0)]
+        + [("bow5000_tfidf", source, 10.0) for source in ("books", "dvd")]
+        + [("bow5000_msda_layers3", "books", 10.0)]
+    )
+    assert len({row.cell for row in rows}) == 5
+    # Both directions of a pair share one representation; rotation changes no name, other inputs do.
+    msda = next(row for row in rows if "msda" in row.protocol)
+    back = dataclasses.replace(msda, source=msda.target, target=msda.source)
+    assert features.representation(msda) == features.representation(back)
+    assert len({features.representation(row) for row in rows}) == 3
+
+
+def test_what_is_wrong_in_a_protocol_of_a_method_is_said_in_one_line(tmp_path: Path) -> None:
+    for entry, parts in {
+        "{protocol: {msda: {layer: 3}}}": ("line 6", "'layer'", "did you mean 'layers'?"),
+        "{protocol: {msda: {noise: 1}}}": ("line 6", "noise", "less than 1"),
+        "{protocol: 3}": ("line 6", "mapping"),
+        "{dataset_options: {features: bits}}": ("line 6", "features", "tfidf"),
+        "{c: 1}": ("line 6", "no param 'c'", "there are: C"),
+    }.items():
+        file = tmp_path / "mine.yaml"
+        file.write_text(
+            f"dataset: amazon_reviews\npairs: all\nmethods:\n  logistic_regression:\n    - {{C: 1}}\n    - {entry}\n"
+        )
+        with pytest.raises(SweepError) as wrong:
+            experiment.load(str(file))
+        assert all(part in str(wrong.value) for part in parts), str(wrong.value)
+    with pytest.raises(SweepError, match="mSDA is for vectors"):
+        _load(tmp_path, "protocol: {msda: {}}")
