@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic import BaseModel, ConfigDict
 from scipy.sparse import csr_array
 
@@ -230,6 +231,18 @@ class Dataset(ABC):
         Raises:
             DataError: a file is missing or damaged; the text names it and the next step.
         """
+
+    def from_picture(self, picture: Image.Image, domain: str) -> NDArray[Any]:
+        """A picture from elsewhere as :meth:`load` would have it in a domain: one sample, without its axis.
+
+        Args:
+            picture: of any size and colour.
+            domain: whose look it is to have.
+
+        Raises:
+            DataError: the dataset is none of images, or the picture shows nothing.
+        """
+        raise DataError(f"{self.name} holds no images: pictures cannot be classified with its models")
 
     @abstractmethod
     def verify(self) -> list[FileCheck]:

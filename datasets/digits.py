@@ -28,6 +28,7 @@ from scipy.io import loadmat
 
 from datasets.base import DataError, Dataset, Domain, FileCheck, Options, RemoteFile, Samples, ValueRange
 from datasets.cache import cached_array, content_key
+from datasets.strokes import isolate, square
 from datasets.synthetic_numbers import VERSION, draw_labels, draw_numbers
 
 _MNIST_BOX = 20  # pixels: MNIST's digits are scaled into a box of this size in the middle of 28×28
@@ -181,6 +182,20 @@ class Digits(Dataset):
             return None
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         return f"{domain} lacks {missing[0]}{more}: `python -m sweep data fetch digits` brings it"
+
+    def from_picture(self, picture: Image.Image, domain: str) -> NDArray[np.uint8]:
+        """A picture of a digit as the domain has it.
+
+        Handwriting is its strokes alone, light on black, in the domain's box; elsewhere the middle square is taken.
+        """
+        size = self.options.size
+        if domain == "usps" and self.options.usps == "stretched":
+            drawn = isolate(picture, 28, 28, by_mass=False)
+        elif domain in ("mnist", "usps"):
+            drawn = isolate(picture, 28, _MNIST_BOX, by_mass=domain == "mnist")
+        else:
+            return self._in_form(np.asarray(square(picture, size))[None], "svhn")[0]
+        return self._in_form(drawn[None], "mnist")[0]
 
     def verify(self) -> list[FileCheck]:
         """Read each domain's files and count its images; published numbers are only looked for, not demanded."""

@@ -78,6 +78,10 @@ class ImageFolderDataset(Dataset):
             inputs = cached_array(self.cache, key, lambda: self._decode_all(domain, listing.paths))
         return Domain(domain, Samples(inputs, listing.labels))
 
+    def from_picture(self, picture: Image.Image, domain: str) -> NDArray[np.uint8]:
+        """A picture as the domain's images are: resized to a square, in colour; (3, size, size)."""
+        return _square(picture, self.options.size)
+
     def verify(self) -> list[FileCheck]:
         """Check each domain's classes and counts, and decode every image of it."""
         return [self._verify(domain) for domain in self.domains]
@@ -143,8 +147,7 @@ class ImageFolderDataset(Dataset):
         images = np.empty((len(paths), 3, size, size), dtype=np.uint8)
 
         def decode(index: int, image: Image.Image) -> None:
-            square = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
-            images[index] = np.asarray(square).transpose(2, 0, 1)
+            images[index] = _square(image, size)
 
         self._each_image(domain, "decoding", paths, decode)
         return images
@@ -173,6 +176,12 @@ class ImageFolderDataset(Dataset):
                 f"{len(damaged)} of {len(paths)} images of {self.name}/{domain} cannot be decoded: {line}; delete "
                 f"them and run `python -m sweep data fetch {self.name}`"
             )
+
+
+def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    """(3, size, size), bilinear, whatever the proportions were."""
+    resized = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(resized).transpose(2, 0, 1)
 
 
 def _images(folder: Path) -> list[Path]:

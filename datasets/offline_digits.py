@@ -26,6 +26,7 @@ from sklearn.datasets import load_digits, load_sample_images
 
 from datasets.base import DataError, Dataset, Domain, FileCheck, Options, Samples
 from datasets.splits import holdout
+from datasets.strokes import isolate, square
 from datasets.typefaces import FACES, face
 
 _UCI_TEST = 597  # of 1797: two thirds to train on, as many as the other domains have roughly
@@ -71,6 +72,13 @@ class OfflineDigits(Dataset):
         sizes = (self.options.train, self.options.test)
         train, test = (self._generated(domain, part, size) for part, size in enumerate(sizes))
         return Domain(domain, train, test)
+
+    def from_picture(self, picture: Image.Image, domain: str) -> NDArray[np.uint8]:
+        """A picture of a digit: its strokes alone, light on black, for scans and fonts; else its middle square."""
+        size = self.options.size
+        if domain == "photo":
+            return self._in_channels(np.asarray(square(picture, size))[None])[0]
+        return self._in_channels(isolate(picture, size, size - 2 * _BORDER, by_mass=False)[None])[0]
 
     def verify(self) -> list[FileCheck]:
         """Whether the installed packages have the typefaces, scans and photographs."""

@@ -10,7 +10,7 @@ from functools import cache
 import datasets
 from datasets.base import Dataset
 
-_PRIVATE = {"base", "registry", "fetch", "cache", "splits", "image_folder", "typefaces", "synthetic_numbers"}
+_PRIVATE = {"base", "registry", "fetch", "cache", "splits", "image_folder", "typefaces", "strokes", "synthetic_numbers"}
 
 
 @cache
