@@ -373,6 +373,12 @@ def _check_protocol_of(
     except ValidationError as error:
         raise SweepError(_explain(error, lines, Protocol, (*place, "protocol"))) from None
     _check_options(own, dataset, lines, place)
+    for key in entry.get("dataset_options", {}):
+        if key not in dataset.input_options:  # the arrays of a domain are those of the experiment's options
+            raise SweepError(
+                f"{lines.at((*place, 'dataset_options', key))}: a method may not change {key!r}, which decides what "
+                f"samples there are or what they look like: make another experiment of it"
+            )
     _check_protocol(own.protocol, dataset, lines, place)
 
 

@@ -74,6 +74,7 @@ def test_profile_and_set_override_the_file(tmp_path: Path) -> None:
         ("mu: 1", "samples: 2\n    mu: {qloguniform: [1, 10, 3]}", ("line 9", "multiples")),
         ("mu: 1", "samples: 2\n    mu: {randint: [1.5, 3]}", ("line 9", "whole numbers")),
         ("mu: 1", f"samples: 2\n    mu: {{uniform: [1, 1{'0' * 400}]}}", ("line 9", "takes 2 numbers")),
+        ("mu: 1", "dataset_options: {size: 32}", ("line 8", "may not change 'size'", "another experiment")),
         ("mu: 1", "pairs: []", ("line 8", "pairs", "all", "[]")),
         ("mu: 1", "pairs: some", ("line 8", "pairs", "all", "'some'")),
         ("[rendered-photo]", "[]", ("line 2", "pairs", "all", "[]")),
