@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reports import figures, latex, markdown, results, selection, tables
+from reports import figures, latex, markdown, representations, results, selection, tables
 from reports.blocks import Block, Drawing, Fold, Heading, Items, Table, Variants
 from reports.ledger import Ledger, LedgerError
 from reports.results import METHOD, Results
@@ -156,6 +156,7 @@ def document(own: Results) -> Iterator[Block]:
         yield from _some(tables.regrets(own))
         yield from _comparisons(own, views)
         yield from _learning(own)
+        yield from _representations(own)
         yield from _importance(own)
     yield Heading(2, "What it took")
     yield tables.effort(own)
@@ -256,6 +257,26 @@ def _learning(own: Results) -> Iterator[Block]:
                 "Learning curves of the chosen trials",
                 "Source validation, target accuracy and the criterion over the epochs, for each method and pair.",
                 partial(figures.learning_curves, own, records),
+            )
+
+
+def _representations(own: Results) -> Iterator[Block]:
+    groups = own.groups()
+    for number, group in enumerate(groups):
+        rows = representations.panels(own, group)
+        if rows:
+            yield Drawing(
+                _numbered("features", number, len(groups)),
+                "Features before and after adaptation, by t-SNE",
+                "Source and target samples as the last classifier sees them: without adaptation in the first column, "
+                "and with the most accurate methods.",
+                partial(representations.t_sne, rows),
+            )
+            yield Drawing(
+                _numbered("confusions", number, len(groups)),
+                "Confusions on the scored target samples, in percent of the true class",
+                "A square per method and pair: rows are true classes, columns predicted ones.",
+                partial(representations.confusions, rows),
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -14,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from reports import selection
 from reports.blocks import Drawing
@@ -28,7 +30,11 @@ _COLUMNS = 5
 
 def write(drawing: Drawing, file: Path) -> None:
     """Draw a figure as a PNG file; its folder is made if absent."""
-    figure = drawing.draw()
+    save(drawing.draw(), file)
+
+
+def save(figure: Figure, file: Path) -> None:
+    """Save a figure as a PNG file; its folder is made if absent."""
     file.parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure)
     # No dates or versions inside: the same results give the same bytes.
@@ -203,4 +209,26 @@ def distances(results: Results) -> Figure | None:
     axes.set_xlabel(f"PAD of {first}")
     axes.set_ylabel("PAD of the representation")
     axes.legend(fontsize=7, frameon=False, loc="lower left")
+    return figure
+
+
+def answers(pictures: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8], str, float]]) -> Figure:
+    """Pictures that a model classified, with what it saw of them.
+
+    Args:
+        pictures: of each (h, w, 3) the picture, (h, w) or (h, w, 3) what the model saw, the label and its
+            confidence in percent.
+    """
+    columns = min(_COLUMNS, len(pictures))
+    rows = math.ceil(len(pictures) / columns)
+    figure = Figure(figsize=(2.6 * columns, 1.75 * rows), layout="constrained")
+    grid = figure.subplots(rows, 2 * columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for index, (picture, seen, label, confidence) in enumerate(pictures):
+        left, right = (grid[index // columns, 2 * (index % columns) + side] for side in (0, 1))
+        left.imshow(picture)
+        right.imshow(seen, cmap="gray", vmin=0, vmax=255)
+        left.set_title(label, fontsize=13, fontweight="bold")
+        right.set_title(f"{confidence:.0f} %", fontsize=9)
     return figure

@@ -46,7 +46,7 @@ class Features:
             np.savez(file, allow_pickle=False, **arrays)
 
 
-def read(path: Path) -> Features | None:
+def read(path: str | Path) -> Features | None:
     """The features in a file; None where there is none, or a damaged one."""
     try:
         with np.load(path) as arrays:

@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from reports import paper, selection
+from reports.kept import FEATURES
 from reports.ledger import FINISHED, Ledger, canonical
 from reports.selection import CELL, ORACLE
 
@@ -285,7 +286,8 @@ def trials_csv(ledger: Ledger, everything: bool = False) -> bytes:
     """
     planned = ledger.trials(everything)
     reported = selection.with_derived(selection.candidates(ledger, everything))
-    known = [str(name) for name in reported if name not in planned and name not in ("epoch", "epochs_spent", "logits")]
+    other = {*planned, "epoch", "epochs_spent", "logits", FEATURES}
+    known = [str(name) for name in reported if name not in other]
     rows = planned.merge(reported[["id", "epochs_spent", *known]], on="id", how="left")
     rows = rows[rows["epochs_spent"].notna() | rows["state"].isin(["failed", "oom", *FINISHED])]
     rows = rows.assign(epochs=rows["epochs_spent"].fillna(0).astype(int))

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reports import criteria
+from reports.kept import FEATURES
 from reports.ledger import Ledger, canonical
 
 DEFAULT = "information_maximization"
@@ -116,9 +117,9 @@ def candidates(ledger: Ledger, everything: bool = False) -> pd.DataFrame:
 
     Returns:
         One row a trial: the columns of the ledger's trials, ``epoch``, ``target_accuracy`` and ``best_accuracy``
-        (the best over its epochs) in percent, ``epochs_spent``, ``seconds``, ``logits`` (the file of its predictions,
-        or an empty text), and one column for each criterion of :data:`OWN` (NaN where it was not recorded or not
-        finite). ``params`` and ``protocol`` are canonical JSON.
+        (the best over its epochs) in percent, ``epochs_spent``, ``seconds``, ``logits`` and ``features`` (the files
+        of its predictions and of what is kept for figures, or an empty text), and one column for each criterion of
+        :data:`OWN` (NaN where it was not recorded or not finite). ``params`` and ``protocol`` are canonical JSON.
     """
     rows = ledger.outcomes(everything)
     # As in guarded_score, a record without the guard's value is taken for sound; null (of NaN) is not.
@@ -127,8 +128,9 @@ def candidates(ledger: Ledger, everything: bool = False) -> pd.DataFrame:
     numbers = ["target_accuracy", "best_accuracy"]
     rows[numbers] = rows[numbers].astype(float)
     folder = ledger.path.parent
-    stored = [json.loads(text).get("logits") for text in rows["artefacts"]]
-    rows["logits"] = ["" if path is None else str(folder / path) for path in stored]
+    artefacts = [json.loads(text) for text in rows["artefacts"]]
+    for kind in ("logits", FEATURES):
+        rows[kind] = [str(folder / stored[kind]) if kind in stored else "" for stored in artefacts]
     return rows.join(recorded.astype(float))
 
 

@@ -25,13 +25,14 @@ from algorithms.networks.backbones import BackboneError
 from datasets import base
 from datasets import fetch as fetching
 from datasets.base import DataError, Dataset
-from reports import document, evidence, markdown, selection
+from reports import document, evidence, figures, logs, markdown, selection
 from reports.ledger import FINISHED, Ledger, LedgerError, TrialRow, planned
 from sweep import SweepError, doctor, experiment, plan, resources
 from sweep.forecast import Forecast
-from sweep.progress import Board, best_of, clock
+from sweep.progress import Announcer, Board, best_of, clock
 from sweep.replay import Replay
 from sweep.runner import LEDGER, Outcome, Run, Settings, choose_profile, open_states
+from sweep.using import SavedModel
 
 BAD_INPUT = 2
 
@@ -142,7 +143,7 @@ def run(
     settings = Settings(
         results=results,
         data_root=_existing(data_root),
-        cache=Path(os.environ.get("SWEEP_CACHE") or platformdirs.user_cache_path("transfer-sweep")),
+        cache=_cache(),
         only=plan.Filter.parse(only or [], loaded),
         max_concurrent=max_concurrent,
         fresh=fresh,
@@ -162,6 +163,10 @@ def run(
             err.print(f"no forecast: {error}", markup=False)
         return
     _finish(name, sweep.execute())
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("SWEEP_CACHE") or platformdirs.user_cache_path("transfer-sweep"))
 
 
 def _existing(root: Path | None) -> Path | None:
@@ -252,6 +257,12 @@ def report(
     output: Annotated[Path | None, typer.Option("--out", help="A file or folder; figures go beside it.")] = None,
     criterion: Annotated[str | None, typer.Option(help="Chooses trials; the experiment's own if absent.")] = None,
     everything: Everything = False,
+    export_logs: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder: write the chosen trials' epochs there, <method>/<source>_to_<target>/<method>.csv."
+        ),
+    ] = None,
 ) -> None:
     """Tables beside the published numbers, on stdout or in files."""
     if name is None:
@@ -261,6 +272,10 @@ def report(
     else:
         paths = [results / Path(name).stem / LEDGER]
     criterion = _criterion(criterion)
+    if export_logs is not None:
+        for path in logs.export(paths, export_logs, criterion, everything):
+            err.print(f"wrote {path}", markup=False)
+        return
     if output is None:
         print(document.render(paths, format_, criterion, everything))
         return
@@ -298,6 +313,63 @@ def stopping(
     rungs = loaded.early_stopping.model_copy(update={"scheduler": "asha"})
     with Ledger(results / loaded.name / LEDGER) as ledger:
         print(markdown.render(Replay(ledger, rungs).tables(_criterion(criterion) or loaded.criterion)), end="")
+
+
+CellName = Annotated[str, typer.Option("--cell", help="method:source-target; its chosen trial's model is used.")]
+
+
+@app.command()
+def evaluate(
+    name: Name,
+    cell: CellName,
+    data_root: DataRoot = None,
+    results: Results = Path("results"),
+) -> None:
+    """A cell's saved model on its target: accuracy and confusion matrix."""
+    model = _saved_model(name, cell, data_root, results)
+    found = model.evaluate()
+    total = int(found.confusion.sum())
+    out.print(
+        f"{cell}: {found.accuracy:.2f} % of {total} samples (when it was trained: {found.recorded:.2f} %)", markup=False
+    )
+    table = Table(title="true class by row, predicted by column", box=None, pad_edge=False, title_justify="left")
+    for header in ("", *model.classes, "accuracy"):
+        table.add_column(header, justify="left" if not header else "right")
+    for true, (label, counts) in enumerate(zip(model.classes, found.confusion.tolist(), strict=True)):
+        share = f"{100 * counts[true] / sum(counts):.1f}" if any(counts) else "–"
+        table.add_row(label, *(str(count) if count else "·" for count in counts), share)
+    out.print(table)
+
+
+@app.command()
+def predict(
+    name: Name,
+    images: Annotated[list[Path], typer.Argument(help="Pictures of any size and colour, each of one object.")],
+    cell: CellName,
+    annotate: Annotated[
+        Path | None, typer.Option(help="A PNG file: the pictures, what the model saw of them, and its answers.")
+    ] = None,
+    data_root: DataRoot = None,
+    results: Results = Path("results"),
+) -> None:
+    """Classify pictures with a cell's saved model."""
+    if annotate is not None and annotate.suffix.lower() != ".png":
+        raise SweepError(f"--annotate writes a PNG file, not {annotate.name!r}")
+    answers = _saved_model(name, cell, data_root, results).predict(images)
+    table = Table(box=None, pad_edge=False)
+    for column in ("picture", "label", "confidence"):
+        table.add_column(column, justify="left" if column == "picture" else "right")
+    for path, answer in zip(images, answers, strict=True):
+        table.add_row(str(path), answer.label, f"{answer.confidence:.1f} %")
+    out.print(table)
+    if annotate is not None:
+        figures.save(figures.answers([(a.picture, a.seen, a.label, a.confidence) for a in answers]), annotate)
+        err.print(f"wrote {annotate}", markup=False)
+
+
+def _saved_model(name: str, cell: str, data_root: Path | None, results: Path) -> SavedModel:
+    folder = results / Path(name).stem
+    return SavedModel(folder, cell, _existing(data_root), _cache(), Announcer(err))
 
 
 @data_app.command("list")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_ledger
 import torch
 from safetensors import safe_open
 
@@ -16,7 +17,6 @@ from datasets.offline_digits import OfflineDigits, OfflineDigitsOptions
 from reports import kept, selection
 from reports.ledger import Ledger, TrialRow
 from sweep import SweepError, artefacts, tasks
-from tests import small_ledger
 
 
 @pytest.fixture(scope="module")
