@@ -44,6 +44,7 @@ OWN: dict[str, str] = {
 RANKED: dict[str, tuple[str, ...]] = {
     "mixval": ("mixval_intra", "mixval_inter"),
     "im_and_source": ("information_maximization", "source_validation"),
+    "ensemble_and_cluster": ("pair_ensemble", "class_cluster"),
 }
 """Criteria that are the mean of a trial's ranks in its cell by others."""
 
@@ -58,6 +59,7 @@ CRITERIA: dict[str, str] = {
     "mixval": "mean rank in the cell by agreement on mixtures of target samples, of one and of two predicted classes",
     "im_and_source": "mean rank in the cell by information maximisation and by source validation",
     **ENSEMBLES,
+    "ensemble_and_cluster": "mean rank in the cell by agreement with all trials on the pair and by class clusters",
 }
 """Everything that can choose, and what it is."""
 

@@ -163,6 +163,14 @@ def test_an_unfinished_confirmation_does_not_enter_the_mean(tmp_path: Path) -> N
     assert selection.summarize(table, selection.choose(table))["target_accuracy_mean"].tolist() == [60.0]
 
 
+def test_a_mean_of_ranks_prefers_what_both_criteria_rank_high(tmp_path: Path) -> None:
+    """Ranks 3, 2, 1 of three and 1, 3, 2 of three: the second trial has the highest mean."""
+    runs = [Run("dann", "amazon", "dslr", {"lr": lr}, [(60.0, 1.0, 1.0)]) for lr in (0.1, 0.2, 0.3)]
+    table = read(tmp_path, runs).assign(pair_ensemble=[90.0, 80.0, 70.0], class_cluster=[0.1, 0.3, 0.2])
+    assert lr(selection.choose(table, "ensemble_and_cluster"), "dann") == [0.2]
+    assert lr(selection.choose(table, "pair_ensemble"), "dann") == [0.1]
+
+
 def test_a_choice_that_was_stopped_early_is_confirmed_by_whole_runs(tmp_path: Path) -> None:
     """80 after one epoch of two is no estimate of what two epochs give."""
     stopped = Run("dann", "amazon", "dslr", {"lr": 0.1}, [(80.0, 2.0, 1.0)], state="stopped")
