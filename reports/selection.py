@@ -144,12 +144,14 @@ def of_one_trial(criterion: str) -> str:
 def with_derived(candidates: pd.DataFrame) -> pd.DataFrame:
     """The candidates with what their stored predictions give: criteria that no trial recorded, and the ensembles'.
 
-    To be asked of all candidates, before some are taken out: those of a pair make up its ensemble.
+    To be asked of all candidates, before some are taken out: those of a pair make up its ensemble. ``logits`` are
+    gone: all that is wanted of them is there.
     """
     rows = _competing(candidates)
-    found = {name: values(rows, name).reindex(candidates.index) for name in (*_OF_LOGITS, *ENSEMBLES)}
-    return candidates.assign(
-        **{name: candidates[name].fillna(column) if name in candidates else column for name, column in found.items()}
+    found = {name: values(rows, name) for name in _OF_LOGITS} | dict(_agreement(rows))
+    columns = {name: column.reindex(candidates.index) for name, column in found.items()}
+    return candidates.drop(columns="logits").assign(
+        **{name: candidates[name].fillna(column) if name in candidates else column for name, column in columns.items()}
     )
 
 
@@ -216,7 +218,7 @@ def values(rows: pd.DataFrame, criterion: str) -> pd.Series:
         ranks = [_scores(rows, part).groupby(cells).rank(pct=True) for part in RANKED[criterion]]
         return sum(ranks[1:], start=ranks[0]) / len(ranks)
     if criterion in ENSEMBLES and criterion not in rows:
-        return _agreement(rows, CELL if criterion == "ensemble" else _PAIR)
+        return _agreement(rows)[criterion]
     recorded = rows[criterion]
     if criterion not in _OF_LOGITS or "logits" not in rows or recorded.notna().all():
         return recorded
@@ -238,20 +240,36 @@ def _of_logits(logits: NDArray[Any] | None, criterion: str) -> float:
 _PAIR = ["dataset", "source", "target", "options", "profile", "few"]
 
 
-def _agreement(rows: pd.DataFrame, group: list[str]) -> pd.Series:
-    """EnsV inside groups: see :func:`reports.criteria.agreement_with_ensemble`. Collapsed trials have no vote."""
+def _agreement(rows: pd.DataFrame) -> pd.DataFrame:
+    """:data:`ENSEMBLES` of trials that compete: see :class:`reports.criteria.Ensemble`. Collapsed ones have no vote."""
     protocols = {text: json.loads(text) for text in rows["protocol"].unique()}
     # What a pair's trials must share for their target samples to be the same, and none to have seen their labels.
     parts = {
         name: rows["protocol"].map({t: canonical(p.get(name)) for t, p in protocols.items()}) for name in _PAIR[3:]
     }
-    found = [pd.Series(dtype=float)]
-    for _, members in rows.assign(**parts).groupby(group, sort=False):
-        sound = members[_GUARD] > COLLAPSED
-        votes = sound if sound.any() else ~sound
-        agreement = criteria.agreement_with_ensemble(map(_stored, members["logits"]), votes)
-        found.append(pd.Series(agreement, index=members.index, dtype=float))
-    return pd.concat(found).reindex(rows.index)
+    found = pd.DataFrame(math.nan, index=rows.index, columns=list(ENSEMBLES))
+    if (rows["logits"] == "").all():
+        return found
+    for _, of_pair in rows.assign(**parts).groupby(_PAIR, sort=False):
+        together = criteria.Ensemble()
+        votes = _votes(of_pair)
+        order: list[Any] = []
+        for _, of_cell in of_pair.groupby(CELL, sort=False):
+            own = criteria.Ensemble()
+            order.extend(of_cell.index)
+            for path, vote, vote_of_pair in zip(of_cell["logits"], _votes(of_cell), votes[of_cell.index], strict=True):
+                logits = _stored(path)
+                probabilities = None if logits is None else criteria.to_probabilities(logits)
+                own.add(probabilities, vote)
+                together.add(probabilities, vote_of_pair)
+            found.loc[of_cell.index, "ensemble"] = own.agreement()
+        found.loc[order, "pair_ensemble"] = together.agreement()
+    return found
+
+
+def _votes(rows: pd.DataFrame) -> pd.Series:
+    sound = rows[_GUARD] > COLLAPSED
+    return sound if sound.any() else ~sound
 
 
 def _stored(path: str) -> NDArray[Any] | None:

@@ -9,14 +9,15 @@ trial is recorded like any other (and chosen last, see :mod:`reports.selection`)
 from reports.criteria.accuracy import accuracy, confusion, leave_one_out_accuracy
 from reports.criteria.clusters import class_cluster
 from reports.criteria.distance import proxy_a_distance
-from reports.criteria.ensemble import agreement_with_ensemble
+from reports.criteria.ensemble import Ensemble, agreement_with_ensemble
 from reports.criteria.importance import density_ratio, importance_weighted
 from reports.criteria.mixing import mixed, partners
-from reports.criteria.predictions import prediction_criteria, soft_neighborhood_density
+from reports.criteria.predictions import prediction_criteria, soft_neighborhood_density, to_probabilities
 from reports.criteria.reverse import reverse_neighbor
 from reports.criteria.samples import some
 
 __all__ = [
+    "Ensemble",
     "accuracy",
     "agreement_with_ensemble",
     "class_cluster",
@@ -31,4 +32,5 @@ __all__ = [
     "reverse_neighbor",
     "soft_neighborhood_density",
     "some",
+    "to_probabilities",
 ]

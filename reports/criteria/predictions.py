@@ -18,6 +18,9 @@ def to_probabilities(logits: ArrayLike) -> NDArray[np.float64]:
     scores = np.asarray(logits, dtype=np.float64)
     if scores.ndim != 2:
         raise ValueError(f"logits must be of shape (n, K), not {scores.shape}")
+    if np.isfinite(scores).all():  # nearly always, and reports look at thousands of trials
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float64)
     infinite = np.isposinf(scores)
     limit = infinite.any(axis=1, keepdims=True) & ~np.isnan(scores).any(axis=1, keepdims=True)
     scores = np.where(limit, np.where(infinite, 0.0, -np.inf), scores)
