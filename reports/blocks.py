@@ -56,6 +56,7 @@ class Table:
         align: ``l`` or ``r`` for each column.
         notes: lines said below it.
         shaded: whether a page may shade cells by their values.
+        total: whether the last row sums up the others.
     """
 
     caption: str
@@ -64,6 +65,7 @@ class Table:
     align: str
     notes: Sequence[str] = ()
     shaded: bool = False
+    total: bool = False
 
     @property
     def ranked(self) -> bool:

@@ -1,4 +1,4 @@
-"""Reports of experiments, as markdown, LaTeX, CSV or JSON, on stdout or in files."""
+"""Reports of experiments, as markdown, a page, LaTeX, CSV or JSON, on stdout or in files."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reports import figures, latex, markdown, representations, results, selection, tables
+from reports import figures, html, latex, markdown, representations, results, selection, summary, tables
 from reports.blocks import Block, Drawing, Fold, Heading, Items, Table, Variants
 from reports.ledger import Ledger, LedgerError
 from reports.results import METHOD, Results
 from reports.selection import ORACLE
+from reports.statistics import Comparison
 
 
 class Format(StrEnum):
     """Forms of a report."""
 
     MD = "md"
+    HTML = "html"
     TEX = "tex"
     CSV = "csv"
     JSON = "json"
@@ -37,7 +39,7 @@ def render(
     criterion: str | None = None,
     everything: bool = False,
 ) -> str:
-    """The report of one or more experiments as one text.
+    """The report of one or more experiments as one text; a page holds one experiment.
 
     Args:
         ledgers: the experiments' ledgers.
@@ -58,29 +60,37 @@ def write(
     form: Format = Format.MD,
     criterion: str | None = None,
     everything: bool = False,
+    refresh: int | None = None,
 ) -> list[Path]:
     """Write reports to files.
 
     A name with a suffix is one file for all experiments. Any other is a folder, which gets ``<experiment>.<form>``
-    and ``<experiment>.trials.csv.gz`` for each. Markdown and LaTeX get their figures in a folder beside them.
+    and ``<experiment>.trials.csv.gz`` for each. Markdown and LaTeX get their figures in a folder beside them; a page
+    has them inside.
+
+    Args:
+        ledgers, form, criterion, everything: as for :func:`render`.
+        output: the file or folder.
+        refresh: seconds after which the page of an experiment that is not finished loads itself again; None: never.
 
     Returns:
         The files written.
 
     Raises:
-        LedgerError: there is no ledger, it cannot be read, or a file cannot be written.
+        LedgerError: there is no ledger, it cannot be read, a file cannot be written, or one page is to hold several
+            experiments.
     """
     written: list[Path] = []
     try:
         if output.suffix:
             read = [results.read(path, criterion, everything) for path in ledgers]
-            written += _write_one(read, output, form)
+            written += _write_one(read, output, form, refresh)
             return written
         for path in ledgers:
             with Ledger(path) as ledger:
                 own = results.read_open(ledger, criterion, everything)
                 trials = results.trials_csv(ledger, everything)
-            written += _write_one([own], output / f"{own.name}.{form}", form)
+            written += _write_one([own], output / f"{own.name}.{form}", form, refresh)
             archive = output / f"{own.name}.trials.csv.gz"
             archive.write_bytes(trials)
             written.append(archive)
@@ -89,7 +99,7 @@ def write(
     return written
 
 
-def _write_one(read: Sequence[Results], file: Path, form: Format) -> list[Path]:
+def _write_one(read: Sequence[Results], file: Path, form: Format, refresh: int | None) -> list[Path]:
     file.parent.mkdir(parents=True, exist_ok=True)
     written = [file]
 
@@ -100,8 +110,18 @@ def _write_one(read: Sequence[Results], file: Path, form: Format) -> list[Path]:
         written.append(picture)
         return os.path.relpath(picture, file.parent)
 
-    file.write_text(_render(read, form, place), encoding="utf-8")
+    _replace(file, _page(read, refresh) if form is Format.HTML else _render(read, form, place))
     return written
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file so that who reads it meanwhile gets the old or the new one, whole."""
+    part = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _render(read: Sequence[Results], form: Format, place: Callable[[Results, Drawing], str] | None = None) -> str:
@@ -110,8 +130,20 @@ def _render(read: Sequence[Results], form: Format, place: Callable[[Results, Dra
             return pd.concat([results.rounded(own.records) for own in read]).to_csv(index=False)
         case Format.JSON:
             return json.dumps({"experiments": [_as_json(own) for own in read]}, indent=1, ensure_ascii=False) + "\n"
+        case Format.HTML:
+            return _page(read)
     renderer = markdown if form == Format.MD else latex
     return "\n\n".join(renderer.render(document(own), place and partial(place, own)) for own in read)
+
+
+def _page(read: Sequence[Results], refresh: int | None = None) -> str:
+    if len(read) > 1:
+        raise LedgerError("a page holds one experiment: name a folder, which gets one for each")
+    own = read[0]
+    choices = [html.Choice(name, tables.criterion_name(name), selection.CRITERIA[name]) for name in own.criteria]
+    oracle = html.Choice(ORACLE, ORACLE, "the best target accuracy at the last epoch; for reporting only")
+    unfinished = any(state in own.states for state in ("pending", "running"))
+    return html.render(own.name, document(own), [*choices, oracle], refresh if unfinished else None)
 
 
 def _as_json(own: Results) -> dict[str, Any]:
@@ -139,17 +171,18 @@ def document(own: Results) -> Iterator[Block]:
     """The blocks of one experiment's report."""
     views = _Views(own)
     groups = own.groups()
+    comparisons = [tables.compared(group, own.criterion) for group in groups]
     yield Heading(1, own.name)
-    yield from _standing(own)
+    yield f"{_standing(own)} {summary.summary(own, comparisons)}"
     for why, pairs in by_reason(own.experiment.get("skipped", {})).items():
         yield f"Skipped for want of data: {', '.join(pairs)} ({why})."
-    yield tables.provenance(own)
+    yield Fold("What ran: data and its checksums, protocol, machine, command", [tables.provenance(own)])
     if own.records.empty:
         yield "No trial has reported yet."
     for number, group in enumerate(groups):
         yield Heading(2, "Results" + (f": {_group_name(group)}" if len(groups) > 1 else ""))
         yield from _results(own, views, number)
-        yield from _differences(own, number)
+        yield from _differences(own, comparisons[number], _numbered("critical_difference", number, len(groups)))
     if not own.records.empty:
         yield Heading(2, "How the numbers were chosen")
         yield _choosing(own)
@@ -157,7 +190,8 @@ def document(own: Results) -> Iterator[Block]:
         yield from _comparisons(own, views)
         yield from _learning(own)
         yield from _representations(own)
-        yield from _importance(own)
+        yield from _stopping(own)
+        yield from _hyperparameters(own)
     yield Heading(2, "What it took")
     yield tables.effort(own)
     yield from _some(tables.failures(own))
@@ -169,10 +203,11 @@ class _Views:
     def __init__(self, own: Results) -> None:
         self.own = own
         self.by = cache(lambda name: own if name in (own.criterion, ORACLE) else own.by(name))
+        self._groups = cache(lambda name: self.by(name).groups())
 
     def group(self, number: int, name: str) -> pd.DataFrame:
         """The records of a group: ``name`` is a criterion or ``oracle``."""
-        return self.by(name).groups()[number]
+        return self._groups(name)[number]
 
     def variants(self, make: Callable[[str], Table | None], oracle: bool = True) -> Variants:
         """A table by each criterion and, with ``oracle``, by the oracle; paper has the own criterion's and that."""
@@ -205,10 +240,8 @@ def _results(own: Results, views: _Views, number: int) -> Iterator[Block]:
     yield dataclasses.replace(gains, printed=[own.criterion])
 
 
-def _differences(own: Results, number: int) -> Iterator[Block]:
+def _differences(own: Results, comparison: Comparison | None, name: str) -> Iterator[Block]:
     """Which methods differ, as far as tests over the pairs can say."""
-    groups = own.groups()
-    comparison = tables.compared(groups[number], own.criterion)
     if comparison is None:
         return
     pairs, methods = comparison.accuracies.shape
@@ -228,7 +261,7 @@ def _differences(own: Results, number: int) -> Iterator[Block]:
     yield f"{text} Pairs that share a domain are not independent, which makes p-values somewhat too small."
     yield tables.ranking(comparison, own.criterion)
     yield Drawing(
-        _numbered("critical_difference", number, len(groups)),
+        name,
         f"Average ranks; bars join methods that Nemenyi's test does not tell apart (critical difference "
         f"{comparison.critical_difference:.2f} at α = 0.05)",
         "The average ranks of the table above on a line, the best at the left.",
@@ -240,17 +273,40 @@ def _p_value(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def _importance(own: Results) -> Iterator[Block]:
-    table = tables.importances(own)
-    if table is not None:
+def _stopping(own: Results) -> Iterator[Block]:
+    found = summary.stopping(own)
+    if found is not None:
+        text, lengths = found
+        yield Heading(2, "How early stopping went")
+        yield text
+        yield Drawing(
+            "early_stopping",
+            "After how many epochs the trials of the search ended",
+            "A bar per method, in parts by the number of epochs: stopped early at the left, whole runs at the right.",
+            partial(figures.stopping, lengths),
+        )
+
+
+def _hyperparameters(own: Results) -> Iterator[Block]:
+    found = tables.importance_of(own)
+    if found:
         yield Heading(2, "Hyperparameters")
-        yield table
+        yield tables.importances(own, found)
+        yield Drawing(
+            "hyperparameters",
+            "What each value of a hyperparameter gave: target accuracy in points above the average of the cell "
+            "(a thin line is a pair, the thick one their mean)",
+            "A panel per method and hyperparameter, the most important of each method first.",
+            partial(figures.slices, own, found),
+        )
 
 
 def _learning(own: Results) -> Iterator[Block]:
     groups = own.groups()
-    for number, group in enumerate(groups):
-        records = figures.that_learned(own, group)
+    learned = [figures.that_learned(own, group) for group in groups]
+    if any(not records.empty for records in learned):
+        yield Heading(2, "Learning curves")
+    for number, records in enumerate(learned):
         if not records.empty:
             yield Drawing(
                 _numbered("learning_curves", number, len(groups)),
@@ -262,8 +318,10 @@ def _learning(own: Results) -> Iterator[Block]:
 
 def _representations(own: Results) -> Iterator[Block]:
     groups = own.groups()
-    for number, group in enumerate(groups):
-        rows = representations.panels(own, group)
+    found = [representations.panels(own, group) for group in groups]
+    if any(found):
+        yield Heading(2, "Features")
+    for number, rows in enumerate(found):
         if rows:
             yield Drawing(
                 _numbered("features", number, len(groups)),
@@ -280,20 +338,19 @@ def _representations(own: Results) -> Iterator[Block]:
             )
 
 
-def _standing(own: Results) -> Iterator[str]:
-    """How far the experiment is; nothing to say where every trial ended well."""
+def _standing(own: Results) -> str:
+    """How far the experiment is."""
     counts, total = own.states, len(own.trials)
     ended = counts.get("done", 0) + counts.get("stopped", 0)
     if ended == total and total:
-        yield f"All {total} trials have ended."
-        return
+        return f"All {total} trials have ended."
     missing = total - ended
     states = ", ".join(
         f"{counts[state]} {state}" for state in ("pending", "running", "failed", "oom") if state in counts
     )
     cells = own.trials[selection.CELL].drop_duplicates()
     reported = own.records[selection.CELL].drop_duplicates()
-    yield (
+    return (
         f"**Unfinished: {missing} of {total} trials are missing ({states}); {len(cells) - len(reported)} of "
         f"{len(cells)} cells have no result yet.** `python -m sweep run {own.name}` continues."
     )
@@ -352,7 +409,7 @@ def _comparisons(own: Results, views: _Views) -> Iterator[Block]:
         if len(groups) > 1:
             yield Heading(3, _group_name(group))
         for key in group[METHOD].drop_duplicates().itertuples(index=False, name=None):
-            make = partial(_comparison, views, number, key, references)
+            make = partial(_comparison, views, number, key, references, tables.settings_of(own, key))
             yield Fold(tables.title(key), [views.variants(make, oracle=False)])
     if references.texts:
         sources = [f"[{number}] {text}" for text, number in references.texts.items()]
@@ -366,6 +423,11 @@ def _distances(own: Results) -> Figure:
 
 
 def _comparison(
-    views: _Views, number: int, key: tuple[str, str, str, str], references: tables.References, name: str
+    views: _Views,
+    number: int,
+    key: tables.MethodKey,
+    references: tables.References,
+    settings: tables.Settings,
+    name: str,
 ) -> Table:
-    return tables.comparison(views.by(name), views.group(number, name), key, references)
+    return tables.comparison(views.by(name), views.group(number, name), key, references, settings)

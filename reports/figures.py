@@ -1,11 +1,14 @@
-"""Figures of an experiment: heat maps methods × pairs, and the learning curves of the chosen trials."""
+"""Figures of an experiment: accuracies, learning curves, early stopping, hyperparameters and average ranks."""
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -15,22 +18,39 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
-from reports import selection
+from reports import selection, statistics
 from reports.blocks import Drawing
 from reports.results import METHOD, Results, dicts
-from reports.statistics import ALPHA, Comparison
-from reports.tables import criterion_name, initials, names_of, pairs_of
+from reports.statistics import ALPHA, Comparison, Importance
+from reports.tables import MethodKey, criterion_name, initials, names_of, pairs_of, value_text
 
 _TARGET, _SOURCE, _CRITERION = "#1b6ca8", "#d1802f", "#777777"
 _DPI = 110
 _COLUMNS = 5
+_TICKS = 8  # that a small panel has room for
+_INK = "#012345"  # of axes and letters in a page, where it stands for the page's own; nothing else has this colour
+_PLAIN: dict[Any, Any] = {"text.parse_math": False}  # a name with dollars is a name
+_ON_PAGE = _PLAIN | {
+    "svg.fonttype": "none",  # letters stay letters: they are small, can be searched, and are the page's own font
+    "svg.hashsalt": "report",
+    "text.color": _INK,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+}
 
 
 def write(drawing: Drawing, file: Path) -> None:
     """Draw a figure as a PNG file; its folder is made if absent."""
-    save(drawing.draw(), file)
+    with matplotlib.rc_context(_PLAIN):
+        save(drawing.draw(), file)
 
 
 def save(figure: Figure, file: Path) -> None:
@@ -39,6 +59,17 @@ def save(figure: Figure, file: Path) -> None:
     FigureCanvasAgg(figure)
     # No dates or versions inside: the same results give the same bytes.
     figure.savefig(file, dpi=_DPI, metadata={"Software": None})
+
+
+def svg(drawing: Drawing) -> str:
+    """A figure as an ``<svg>`` element for a page: letters and axes in the page's colour, its names its own."""
+    with matplotlib.rc_context(_ON_PAGE):
+        figure = drawing.draw()
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    text = file.getvalue()
+    text = text[text.index("<svg") :].replace(_INK, "currentColor")
+    return re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{drawing.name}-", text)
 
 
 def that_learned(results: Results, group: pd.DataFrame) -> pd.DataFrame:
@@ -103,14 +134,9 @@ def learning_curves(results: Results, records: pd.DataFrame) -> Figure:
     """
     names = names_of(records)
     criterion = selection.of_one_trial(results.criterion)
-    columns = min(_COLUMNS, len(names))
-    rows = math.ceil(len(names) / columns)
-    figure = Figure(figsize=(1.0 + 2.2 * columns, 0.7 + 1.5 * rows), layout="constrained")
-    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
+    figure, grid = _panels(len(names))
     curves = dict(list(results.curves.groupby("trial")))
-    for axes in grid[len(names) :]:
-        axes.set_axis_off()
-    for axes, (key, name) in zip(grid, names.items(), strict=False):
+    for axes, (key, name) in zip(grid, names.items(), strict=True):
         own = records[(records[METHOD] == list(key)).all(axis=1)]
         epochs = pd.concat([curves[trial] for trial in own["trial"]])
         shown = ["source_validation", "target_accuracy", criterion]
@@ -142,6 +168,89 @@ def _panel(axes: Axes, by_epoch: dict[str, pd.DataFrame]) -> None:
         else:
             axes.plot(values, color=color, linewidth=0.6, alpha=0.5)
             axes.plot(mean, color=color, linewidth=1.8)
+
+
+def _panels(number: int) -> tuple[Figure, list[Axes]]:
+    """A figure of small panels, and as many axes as asked for."""
+    columns = min(_COLUMNS, number)
+    rows = math.ceil(number / columns)
+    figure = Figure(figsize=(1.0 + 2.2 * columns, 0.7 + 1.5 * rows), layout="constrained")
+    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in grid[number:]:
+        axes.set_axis_off()
+    return figure, grid[:number]
+
+
+def stopping(lengths: Mapping[str, Mapping[int, int]]) -> Figure:
+    """How long trials ran: a bar per method, in parts by the number of epochs after which its trials ended.
+
+    Args:
+        lengths: method → epochs → number of trials.
+    """
+    epochs = sorted({length for counts in lengths.values() for length in counts})
+    figure = Figure(figsize=(8.5, 1.2 + 0.24 * len(lengths)), layout="constrained")
+    axes = figure.add_subplot()
+    shades = matplotlib.colormaps["viridis"](np.linspace(0.15, 0.85, len(epochs)))
+    names = list(lengths)
+    left = np.zeros(len(names))
+    for length, shade in zip(epochs, shades, strict=True):
+        share = np.array([100 * lengths[name].get(length, 0) / sum(lengths[name].values()) for name in names])
+        axes.barh(names, share, left=left, color=shade, height=0.7, label=str(length))
+        left += share
+    axes.invert_yaxis()
+    axes.margins(x=0, y=0.02)
+    axes.tick_params(labelsize=9, length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("% of the trials", fontsize=9)
+    figure.legend(
+        title="ended after epoch", loc="outside right upper", fontsize=8, title_fontsize=8, frameon=False, reverse=True
+    )
+    return figure
+
+
+def slices(results: Results, found: Mapping[MethodKey, Importance]) -> Figure:
+    """What each param's values gave, a panel for each: target accuracy minus the average of its cell.
+
+    A thin line is a pair, of trials that differ in other params the mean; the thick line is the mean over pairs.
+
+    Args:
+        results: the experiment.
+        found: what the params of each method decided, as :func:`reports.tables.importance_of` finds it.
+    """
+    names = names_of(results.candidates)
+    figure, grid = _panels(sum(len(each.shares) for each in found.values()))
+    panels = iter(grid)
+    for key, each in found.items():
+        own = results.candidates[(results.candidates[METHOD] == list(key)).all(axis=1)]
+        for param in each.shares:
+            axes = next(panels)
+            effects = statistics.by_value(own, param, each.values[param])
+            places = _scale(axes, each.values[param])
+            x = [places[i] for i in effects.index]
+            axes.axhline(0, color=_CRITERION, linewidth=0.6)
+            axes.plot(x, effects, color=_TARGET, linewidth=0.6, alpha=0.5)
+            axes.plot(x, effects.mean(axis="columns"), color=_TARGET, linewidth=1.8, marker="o", markersize=3)
+            axes.set_title(f"{names[key]}\n{param}", fontsize=8)
+            axes.tick_params(labelsize=7)
+            axes.grid(alpha=0.25, axis="y")
+    figure.supylabel("points above the average of the cell", fontsize=8)
+    return figure
+
+
+def _scale(axes: Axes, values: Sequence[object]) -> Sequence[float]:
+    """Set up the horizontal axis for a param's values; returns where each stands."""
+    numbers = [float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    labels = [value_text(value) for value in values]
+    if len(numbers) < len(values):
+        axes.set_xticks(range(len(values)), labels)
+        axes.margins(x=0.15)
+        return range(len(values))
+    if min(numbers) > 0 and max(numbers) >= 8 * min(numbers):
+        axes.set_xscale("log")
+    if len(numbers) <= _TICKS:
+        axes.set_xticks(numbers, labels)
+        axes.xaxis.set_minor_locator(NullLocator())
+    return numbers
 
 
 def critical_difference(comparison: Comparison) -> Figure:

@@ -339,6 +339,12 @@ class Ledger:
         """Trial id → state, for every trial."""
         return dict(self._db.execute("SELECT id, state FROM trials").fetchall())
 
+    def standing(self) -> tuple[int, int]:
+        """(number of stored epochs, number of the current plan's trials that have not ended): what a watcher asks."""
+        epochs = self._db.execute("SELECT count(*) FROM epochs").fetchone()[0]
+        query = "SELECT count(*) FROM trials WHERE position IS NOT NULL AND state IN ('pending', 'running')"
+        return int(epochs), int(self._db.execute(query).fetchone()[0])
+
     def ids(self, wanted: Callable[[str, str, str], bool]) -> list[str]:
         """The trials whose (method, source, target) is wanted, of former plans too."""
         rows = self._db.execute("SELECT id, method, source, target FROM trials")

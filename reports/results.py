@@ -134,7 +134,9 @@ class Results:
 
 def dicts(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows, each as a mapping from column to value."""
-    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+    # pandas' own to_dict("records") looks every cell up: ten times as slow.
+    names = [str(name) for name in rows]
+    return [dict(zip(names, row, strict=True)) for row in zip(*(rows[name].tolist() for name in rows), strict=True)]
 
 
 def read(path: Path, criterion: str | None = None, everything: bool = False) -> Results:

@@ -157,7 +157,7 @@ def importance(candidates: pd.DataFrame) -> Importance | None:
     from sklearn.model_selection import GroupKFold  # noqa: PLC0415
 
     rows = effects(candidates)
-    params = pd.DataFrame([json.loads(text) for text in rows["params"]], index=rows.index)
+    params = _params(rows)
     varying = [name for name in sorted(map(str, params)) if _texts(params[name]).nunique() > 1]
     cells = rows.groupby(CELL, sort=False).ngroup()
     if not varying or len(rows) < _FEWEST_TRIALS or cells.nunique() < 2 or not rows["effect"].std() > 0:
@@ -191,6 +191,24 @@ def effects(candidates: pd.DataFrame) -> pd.DataFrame:
     return rows[cell.transform("size") > 1]
 
 
+def by_value(candidates: pd.DataFrame, param: str, values: Sequence[Any]) -> pd.DataFrame:
+    """The mean :func:`effects` of trials that share a param's value: places in ``values`` (rows) × pairs, in points.
+
+    Args:
+        candidates: of one method under one protocol.
+        param: its name.
+        values: its values; a place of the result is one in this sequence.
+    """
+    rows = effects(candidates)
+    places = {_text(value): i for i, value in enumerate(values)}
+    place = _texts(_params(rows)[param]).map(places)
+    return rows.pivot_table(index=place, columns=["source", "target"], values="effect")
+
+
+def _params(rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame([json.loads(text) for text in rows["params"]], index=rows.index)
+
+
 def _values(column: pd.Series) -> list[Any]:
     distinct = list(dict(zip(_texts(column), column, strict=True)).values())
     return sorted(distinct, key=float) if _are_numbers(distinct) else distinct
@@ -200,8 +218,12 @@ def _are_numbers(values: Sequence[Any]) -> bool:
     return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
 def _texts(column: pd.Series) -> pd.Series:
-    return column.map(lambda value: json.dumps(value, sort_keys=True))
+    return column.map(_text)
 
 
 def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
@@ -209,7 +231,7 @@ def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
     values = _values(column)
     if _are_numbers(values):
         return column.to_numpy(dtype=np.float64)
-    texts = [json.dumps(value, sort_keys=True) for value in values]
+    texts = [_text(value) for value in values]
     return _texts(column).map(texts.index).to_numpy(dtype=np.float64)
 
 

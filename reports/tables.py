@@ -20,7 +20,10 @@ from reports import paper, selection, statistics
 from reports.blocks import Cell, Table
 from reports.results import METHOD, Results, dicts
 from reports.selection import CELL, ORACLE
-from reports.statistics import Comparison
+from reports.statistics import Comparison, Importance
+
+MethodKey = tuple[str, str, str, str]
+"""A row of a matrix: the values of :data:`reports.results.METHOD`."""
 
 MISSING = "–"
 OTHER_BACKBONE = "†"
@@ -59,7 +62,7 @@ def signed(value: float, digits: int = 1) -> str:
 
 
 def _share(value: float) -> str:
-    return f"{100 * value:.0f} %".replace("-", "−")
+    return f"{round(100 * value)} %".replace("-", "−")
 
 
 def criterion_name(name: str) -> str:
@@ -96,7 +99,7 @@ def _label(method: str, few: str) -> str:
     return f"{method} ({few} per class)" if few else method
 
 
-def names_of(records: pd.DataFrame) -> dict[tuple[str, str, str, str], str]:
+def names_of(records: pd.DataFrame) -> dict[MethodKey, str]:
     """A short name for each row of a matrix: the method's, with what tells it from a namesake."""
     keys = list(records[METHOD].drop_duplicates().itertuples(index=False, name=None))
     methods = [key[0] for key in keys]
@@ -106,7 +109,7 @@ def names_of(records: pd.DataFrame) -> dict[tuple[str, str, str, str], str]:
     }
 
 
-def _rows_of(records: pd.DataFrame) -> list[tuple[tuple[str, str, str, str], pd.DataFrame]]:
+def _rows_of(records: pd.DataFrame) -> list[tuple[MethodKey, pd.DataFrame]]:
     return [(key, rows) for key, rows in records.groupby(METHOD, sort=False)]  # type: ignore[misc]
 
 
@@ -242,7 +245,9 @@ def _gain(cell: Mapping[str, Any]) -> str:
     return signed(cell["gain_over_source_only"]) + share
 
 
-def comparison(results: Results, group: pd.DataFrame, key: tuple[str, str, str, str], references: References) -> Table:
+def comparison(
+    results: Results, group: pd.DataFrame, key: MethodKey, references: References, settings: Settings
+) -> Table:
     """One method beside the published numbers, pair by pair.
 
     Args:
@@ -250,12 +255,12 @@ def comparison(results: Results, group: pd.DataFrame, key: tuple[str, str, str, 
         group: one of its groups of records.
         key: method, backbone, training and few-label setting: one row of the matrix.
         references: gives each source of a published number its number.
+        settings: of the method, see :func:`settings_of`.
     """
     method, backbone, training, _ = key
     own = group[(group[METHOD] == list(key)).all(axis=1)]
     by_criterion = dicts(own[own["selection"] == results.criterion])
     by_oracle = {(r["source"], r["target"]): r for r in dicts(own[own["selection"] == ORACLE])}
-    varying, fixed = _varying(results, key)
     several_epochs = (own["budget"] > 1).any()
     paper = _Published("paper", by_criterion, backbone, training, references)
     replication = _Published("replication", by_criterion, backbone, training, references)
@@ -275,11 +280,12 @@ def comparison(results: Results, group: pd.DataFrame, key: tuple[str, str, str, 
                 percent(best, oracle["target_accuracy_std"], 2),
                 signed(best - record["paper"], 2),
                 percent(oracle["best_over_epochs"] if several_epochs else math.nan, digits=2),
-                _params(record["params"], varying),
-                _params(oracle["params"], varying),
+                _params(record["params"], settings.varied),
+                _params(oracle["params"], settings.varied),
             ]
         )
-    if len(by_criterion) > 1:
+    total = len(by_criterion) > 1
+    if total:
         rows.append(_average_row(by_criterion, [by_oracle[r["source"], r["target"]] for r in by_criterion]))
     name = criterion_name(results.criterion)
     headers = [
@@ -302,15 +308,15 @@ def comparison(results: Results, group: pd.DataFrame, key: tuple[str, str, str, 
             f"{OTHER_BACKBONE} measured with {others}, which is trained; ours is {_backbone(backbone, training)}: "
             "the difference is not the method's alone."
         )
-    if fixed:
-        notes.append(f"The same in every trial: {fixed}.")
+    if settings.fixed:
+        notes.append(f"The same in every trial: {settings.fixed}.")
     if source := results.citations.get(method):
         notes.append(f"{method}: {source}.")
-    table = Table(title(key), headers, rows, "lrrrlrrrrll", notes)
+    table = Table(title(key), headers, rows, "lrrrlrrrrll", notes, total=total)
     return _without_empty_columns(table)
 
 
-def title(key: tuple[str, str, str, str]) -> str:
+def title(key: MethodKey) -> str:
     """A row of the matrix in words: the method and what it works on."""
     method, backbone, training, few = key
     return f"{_label(method, few)} ({_backbone(backbone, training)})"
@@ -367,7 +373,7 @@ def _average_row(by_criterion: Sequence[Mapping[str, Any]], by_oracle: Sequence[
 
 def _without_empty_columns(table: Table) -> Table:
     """The table without the columns that hold nothing in any pair's row (no paper has the method, say)."""
-    pairs = [row for row in table.rows if row[0] != _AVERAGE]
+    pairs = table.rows[:-1] if table.total else table.rows
     keep = [i for i in range(len(table.headers)) if any(row[i] not in ("", MISSING) for row in pairs)]
     return Table(
         table.caption,
@@ -375,6 +381,7 @@ def _without_empty_columns(table: Table) -> Table:
         [[row[i] for i in keep] for row in table.rows],
         "".join(table.align[i] for i in keep),
         table.notes,
+        total=table.total,
     )
 
 
@@ -382,15 +389,23 @@ def _seeds(number: int) -> str:
     return "single run" if number == 1 else str(number)
 
 
-def _varying(results: Results, key: tuple[str, str, str, str]) -> tuple[list[str], str]:
-    """The params that the search varied, and a text of those that it did not."""
+@dataclass(frozen=True)
+class Settings:
+    """A method's params: the names of those that the search varied, and a text of those that it did not."""
+
+    varied: Sequence[str]
+    fixed: str
+
+
+def settings_of(results: Results, key: MethodKey) -> Settings:
+    """What the search tried of a row of the matrix."""
     trials = results.trials
     own = trials[(trials[METHOD] == list(key)).all(axis=1) & (trials["role"] == "search")]
     settings = [json.loads(text) for text in own["params"].unique()]
     names = sorted({name for setting in settings for name in setting})
     varying = [name for name in names if len({value_text(setting.get(name)) for setting in settings}) > 1]
     fixed = [name for name in names if name not in varying]
-    return varying, ", ".join(f"{name} {value_text(settings[0].get(name))}" for name in fixed)
+    return Settings(varying, ", ".join(f"{name} {value_text(settings[0].get(name))}" for name in fixed))
 
 
 def _params(text: str, names: Sequence[str]) -> str:
@@ -409,9 +424,7 @@ def value_text(value: Any) -> str:
 
 def regrets(results: Results) -> Table | None:
     """What choosing by each criterion costs against the oracle, over the cells where there was a choice."""
-    methods = [m for m in results.candidates["method"].unique() if results.access(m) == "none"]
-    candidates = results.candidates[results.candidates["method"].isin(methods)]
-    pool = selection.with_choice(candidates)
+    pool = _with_a_choice(results)
     if pool.empty:
         return None
     rows = []
@@ -428,8 +441,7 @@ def regrets(results: Results) -> Table | None:
                 percent(regret["regret"].max(), digits=2) + where,
             ]
         )
-    cells = pool.groupby(CELL)["target_accuracy"].agg(["mean", "max"])
-    at_random = cells["max"] - cells["mean"]
+    cells, at_random = _by_chance(pool)
     rows.append(
         ["a random trial", percent(cells["mean"].mean(), digits=2), percent(at_random.mean(), digits=2), MISSING]
     )
@@ -440,6 +452,26 @@ def regrets(results: Results) -> Table | None:
         rows,
         "lrrl",
     )
+
+
+def _with_a_choice(results: Results) -> pd.DataFrame:
+    """The trials that compete, of cells with more than one, by methods that see no target labels."""
+    methods = [m for m in results.candidates["method"].unique() if results.access(m) == "none"]
+    return selection.with_choice(results.candidates[results.candidates["method"].isin(methods)])
+
+
+def _by_chance(pool: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    """Mean and best target accuracy of each cell, and the regret of a random choice."""
+    cells = pool.groupby(CELL)["target_accuracy"].agg(["mean", "max"])
+    return cells, cells["max"] - cells["mean"]
+
+
+def mean_regrets(results: Results) -> tuple[float, float] | None:
+    """The mean regret of the experiment's criterion and of a random choice, as in :func:`regrets`."""
+    pool = _with_a_choice(results)
+    if pool.empty:
+        return None
+    return float(selection.regret(pool, results.criterion)["regret"].mean()), float(_by_chance(pool)[1].mean())
 
 
 def compared(group: pd.DataFrame, chosen_by: str) -> Comparison | None:
@@ -465,25 +497,30 @@ def ranking(comparison: Comparison, chosen_by: str) -> Table:
     )
 
 
-def importances(results: Results) -> Table | None:
-    """Which hyperparameters mattered, for each method that searched any."""
+def importance_of(results: Results) -> dict[MethodKey, Importance]:
+    """What hyperparameters decided, for each method that searched any and sees no target labels."""
+    found = {}
+    for key in names_of(results.candidates):
+        if results.access(key[0]) == "none":
+            own = results.candidates[(results.candidates[METHOD] == list(key)).all(axis=1)]
+            if (each := statistics.importance(own)) is not None:
+                found[key] = each
+    return found
+
+
+def importances(results: Results, found: Mapping[MethodKey, Importance]) -> Table:
+    """Which hyperparameters mattered, by :func:`importance_of`."""
     rows: list[list[Cell | str]] = []
     names = names_of(results.candidates)
-    for key, name in names.items():
-        own = results.candidates[(results.candidates[METHOD] == list(key)).all(axis=1)]
-        each = statistics.importance(own) if results.access(key[0]) == "none" else None
-        if each is None:
-            continue
+    for key, each in found.items():
         for param, share in each.shares.items():
             values = ", ".join(value_text(value) for value in each.values[param][:_SHOWN_VALUES])
             more = ", …" if len(each.values[param]) > _SHOWN_VALUES else ""
             holds = each.explained > 0
             text = f"{max(share, 0):.2f}" if holds else MISSING
             rows.append(
-                [name, str(each.trials), _share(each.explained) if holds else "none", param, values + more, text]
+                [names[key], str(each.trials), _share(each.explained) if holds else "none", param, values + more, text]
             )
-    if not rows:
-        return None
     return Table(
         "Importance of hyperparameters, by permutation",
         ["method", "trials", "explained on unseen pairs", "param", "values", "importance"],
@@ -546,6 +583,7 @@ def effort(results: Results) -> Table:
         [*rows, total] if len(rows) > 1 else rows,
         "l" + "r" * 10,
         ["Epochs are those of search trials that ended (done or stopped); time is that of all epochs kept."],
+        total=len(rows) > 1,
     )
 
 

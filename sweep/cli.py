@@ -6,7 +6,10 @@ import json
 import os
 import sqlite3
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -35,6 +38,7 @@ from sweep.runner import LEDGER, Outcome, Run, Settings, choose_profile, open_st
 from sweep.using import SavedModel
 
 BAD_INPUT = 2
+WATCH_SECONDS = 30
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -253,8 +257,13 @@ def status(name: Name, results: Results = Path("results")) -> None:
 def report(
     name: Annotated[str | None, typer.Argument(help="An experiment; none: every one in the results folder.")] = None,
     results: Results = Path("results"),
-    format_: Annotated[document.Format, typer.Option("--format", help="Form of the tables.")] = document.Format.MD,
-    output: Annotated[Path | None, typer.Option("--out", help="A file or folder; figures go beside it.")] = None,
+    format_: Annotated[
+        document.Format | None, typer.Option("--format", help="Form of the report: md if absent; html with --watch.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--out", help="A file or folder; figures go beside it. A page goes beside the ledger if absent."),
+    ] = None,
     criterion: Annotated[str | None, typer.Option(help="Chooses trials; the experiment's own if absent.")] = None,
     everything: Everything = False,
     export_logs: Annotated[
@@ -263,8 +272,12 @@ def report(
             help="A folder: write the chosen trials' epochs there, <method>/<source>_to_<target>/<method>.csv."
         ),
     ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Write the page anew while trials report.")] = False,
 ) -> None:
-    """Tables beside the published numbers, on stdout or in files."""
+    """Tables beside the published numbers: on stdout, in files, or as a page."""
+    if watch and format_ not in (None, document.Format.HTML):
+        raise SweepError(f"--watch writes a page: leave --format {format_} out")
+    form = format_ or (document.Format.HTML if watch else document.Format.MD)
     if name is None:
         paths = sorted(results.glob(f"*/{LEDGER}"))
         if not paths:
@@ -276,11 +289,37 @@ def report(
         for path in logs.export(paths, export_logs, criterion, everything):
             err.print(f"wrote {path}", markup=False)
         return
-    if output is None:
-        print(document.render(paths, format_, criterion, everything))
+    if output is None and form is not document.Format.HTML:
+        print(document.render(paths, form, criterion, everything))
         return
-    for path in document.write(paths, output, format_, criterion, everything):
-        err.print(f"wrote {path}", markup=False)
+
+    def write() -> None:
+        refresh = WATCH_SECONDS if watch else None
+        # One after another: where a page goes by itself, it goes to the folder of its ledger.
+        for part in [paths] if output is not None else [[path] for path in paths]:
+            where = part[0].with_name("report.html") if output is None else output
+            for file in document.write(part, where, form, criterion, everything, refresh):
+                err.print(f"wrote {file}", markup=False)
+
+    if watch:
+        _watch(paths, write)
+    else:
+        write()
+
+
+def _watch(paths: Sequence[Path], write: Callable[[], None]) -> None:
+    """Write whenever trials have reported, until all have ended (and no pass over more seeds has begun since)."""
+    before: list[tuple[int, int]] | None = None
+    while True:
+        with ExitStack() as stack:
+            ledgers = [stack.enter_context(Ledger(path)) for path in paths]
+            now = [ledger.standing() for ledger in ledgers]
+        if now != before:
+            write()
+        elif not any(unfinished for _, unfinished in now):
+            return
+        before = now
+        time.sleep(WATCH_SECONDS)
 
 
 def _criterion(name: str | None) -> str | None:

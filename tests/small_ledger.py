@@ -98,6 +98,23 @@ def write(path: Path, runs: list[Run]) -> None:
                 ledger.finish(name, run.state, run.error)
 
 
+def experiment(folder: Path, runs: list[Run], name: str = "office31_small", **meta: Any) -> Path:
+    """The ledger of an experiment that ran ``runs``."""
+    path = folder / name / "ledger.sqlite"
+    write(path, runs)
+    with Ledger(path, write=True) as ledger:
+        ledger.set_meta("experiment", {"dataset": "office31", **meta})
+        ledger.add_environment(
+            {
+                "command": f"python -m sweep run {name}",
+                "commit": "0123456789ab",
+                "versions": {"python": "3.11.7"},
+                "hardware": {"cores": 2, "memory_gib": 15.6, "machine": "x86_64", "gpus": []},
+            }
+        )
+    return path
+
+
 def params(text: str) -> dict[str, Any]:
     """The params of a ledger's row."""
     return json.loads(text)

@@ -175,3 +175,14 @@ def test_there_is_no_importance_without_params_that_vary_pairs_to_compare_and_an
     grid: dict[tuple[float, str], float], pairs: int
 ) -> None:
     assert statistics.importance(candidates(grid, pairs)) is None
+
+
+def test_a_slice_is_the_mean_effect_of_each_value_on_each_pair() -> None:
+    # Kernels add 0 and 2 points, which the mean over them leaves out; lr adds −4, 0 and 4 around the cell's average.
+    grid = {(lr, kernel): 4.0 * i + 2 * j for i, lr in enumerate((0.1, 0.001, 0.01)) for j, kernel in enumerate("ab")}
+    found = statistics.by_value(candidates(grid, pairs=2), "lr", [0.001, 0.01, 0.1])
+    assert found.index.tolist() == [0, 1, 2]
+    assert found.to_numpy() == pytest.approx(np.array([[0, 0], [4, 4], [-4, -4]]))
+    assert statistics.by_value(candidates(grid, pairs=2), "kernel", ["a", "b"]).to_numpy() == pytest.approx(
+        np.array([[-1, -1], [1, 1]])
+    )

@@ -6,13 +6,15 @@ import gzip
 import io
 import json
 import shutil
+import sqlite3
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from small_ledger import PAIRS, PROTOCOL, RECORDED, RUNS, Run, write
+from small_ledger import PAIRS, PROTOCOL, RECORDED, RUNS, Run, experiment
 
+from benchmarks import ledgers
 from reports import document, latex, results, selection, tables
 from reports.blocks import Cell, Table, text_of
 from reports.document import Format
@@ -35,23 +37,6 @@ REQUIRED = {
     "paper",
     "replication",
 }
-
-
-def experiment(folder: Path, runs: list[Run], name: str = "office31_small", **meta: Any) -> Path:
-    """The ledger of an experiment that ran ``runs``."""
-    path = folder / name / "ledger.sqlite"
-    write(path, runs)
-    with Ledger(path, write=True) as ledger:
-        ledger.set_meta("experiment", {"dataset": "office31", **meta})
-        ledger.add_environment(
-            {
-                "command": f"python -m sweep run {name}",
-                "commit": "0123456789ab",
-                "versions": {"python": "3.11.7"},
-                "hardware": {"cores": 2, "memory_gib": 15.6, "machine": "x86_64", "gpus": []},
-            }
-        )
-    return path
 
 
 @pytest.fixture
@@ -206,7 +191,7 @@ def test_there_is_no_gain_over_a_source_only_on_another_backbone(tmp_path: Path)
 def comparison(own: Results, method: str) -> tuple[Table, tables.References]:
     group, references = only_group(own), tables.References()
     (key,) = {key for key in group[results.METHOD].itertuples(index=False, name=None) if key[0] == method}
-    return tables.comparison(own, group, key, references), references
+    return tables.comparison(own, group, key, references, tables.settings_of(own, key)), references
 
 
 def column(table: Table, header: str) -> list[str]:
@@ -430,8 +415,10 @@ def test_a_folder_gets_the_report_its_figures_and_the_trials(small: Path, tmp_pa
     assert {str(file.relative_to(out)) for file in files} == {
         "office31_small.md",
         "office31_small.trials.csv.gz",
-        "office31_small/accuracy.png",
-        "office31_small/learning_curves.png",
+        *(
+            f"office31_small/{name}.png"
+            for name in ("accuracy", "learning_curves", "early_stopping", "hyperparameters")
+        ),
     }
     text = (out / "office31_small.md").read_text()
     assert "](office31_small/accuracy.png)" in text
@@ -476,3 +463,25 @@ def test_params_that_the_search_did_not_vary_are_said_once(tmp_path: Path) -> No
     table, _ = comparison(results.read(experiment(tmp_path, runs)), "dann")
     assert "The same in every trial: bottleneck 256, clip none, nesterov yes." in table.notes
     assert column(table, "params by oracle")[0] == "lr 0.03"
+
+
+def test_reading_asks_a_large_ledger_no_more_often_than_a_small_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(trials: int) -> int:
+        path = tmp_path / str(trials) / "ledger.sqlite"
+        ledgers.make(path, trials)
+        statements: list[str] = []
+
+        def traced(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+            db = connect(*args, **kwargs)
+            db.set_trace_callback(statements.append)
+            return db
+
+        with monkeypatch.context() as patched:
+            patched.setattr(sqlite3, "connect", traced)
+            assert len(results.read(path).trials) == trials
+        return len(statements)
+
+    connect = sqlite3.connect
+    assert 0 < asked(132) == asked(528)

@@ -1,0 +1,126 @@
+"""A report as one page that needs nothing else: no network, no other file.
+
+The page is a Jinja template that escapes all it is given; nothing from a ledger is trusted as HTML. Its policy
+(Content-Security-Policy) lets only its own script run, which is found by its hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from reports import figures
+from reports.blocks import Block, Cell, Drawing, Heading, Table
+
+_SHADE = 45  # percent of the shade's colour behind the best of a column: letters stay readable on it
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A way of choosing trials, as the page's selector offers it.
+
+    Attributes:
+        name: as in :class:`~reports.blocks.Variants`.
+        label: as prose has it.
+        description: one line.
+    """
+
+    name: str
+    label: str
+    description: str
+
+
+def render(title: str, blocks: Iterable[Block], choices: Sequence[Choice], refresh: int | None = None) -> str:
+    """The text of a page.
+
+    Args:
+        title: of the page.
+        blocks: what it says. They are rendered as they come: some depend on those before them.
+        choices: the ways of choosing trials that the selector offers, the experiment's own first.
+        refresh: seconds after which the page loads itself again; None: never.
+    """
+    environment = _environment()
+    show = environment.get_template("blocks.html.j2").module.show  # type: ignore[attr-defined]
+    headings: list[Heading] = []
+    body: list[Markup] = []
+    for block in blocks:
+        body.append(show(block))
+        if isinstance(block, Heading) and block.level == 2:
+            headings.append(block)
+    script = _own("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return environment.get_template("page.html.j2").render(
+        title=title,
+        body=body,
+        headings=headings,
+        choices=choices,
+        refresh=refresh,
+        style=Markup(_own("page.css")),
+        script=Markup(script),
+        script_hash=Markup(f"'sha256-{digest}'"),
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("reports", "page"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {"kind": _kind, "marked": _marked, "anchor": _anchor, "svg": _svg}
+    environment.globals |= {"as_cell": _as_cell, "shades": _shades}
+    return environment
+
+
+def _own(name: str) -> str:
+    return resources.files("reports").joinpath("page", name).read_text(encoding="utf-8")
+
+
+def _kind(block: Block) -> str:
+    return type(block).__name__
+
+
+def _marked(text: str) -> Markup:
+    """Light markdown (bold, code) in a text that is not trusted."""
+    safe = str(escape(text))
+    safe = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", safe)
+    return Markup(re.sub(r"`(.+?)`", r"<code>\1</code>", safe))
+
+
+def _anchor(text: str) -> str:
+    return re.sub(r"\W+", "-", text.lower()).strip("-")
+
+
+def _svg(drawing: Drawing) -> Markup:
+    opening = Markup('<svg role="img" aria-label="{}"').format(drawing.description)
+    return Markup(figures.svg(drawing).replace("<svg", opening, 1))
+
+
+def _as_cell(cell: Cell | str) -> Cell:
+    return cell if isinstance(cell, Cell) else Cell(cell)
+
+
+def _shades(table: Table) -> list[list[int | None]]:
+    """Percent of the shade's colour for each cell: from none for the worst of its column to the most for the best."""
+    values = [[_as_cell(cell).value for cell in row] for row in table.rows]
+    shades: list[list[int | None]] = [[None] * len(table.headers) for _ in values]
+    if table.shaded:
+        for j, column in enumerate(zip(*values, strict=True)):
+            known = [value for value in column if not math.isnan(value)]
+            low, high = min(known, default=0.0), max(known, default=0.0)
+            for i, value in enumerate(column):
+                if high > low and not math.isnan(value):
+                    shades[i][j] = round(_SHADE * (value - low) / (high - low))
+    return shades
