@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from algorithms.base import Algorithm, StateDict
 from reports import selection
@@ -68,7 +68,8 @@ def save_model(folder: Path, row: TrialRow, epochs: int, classes: int, model: Al
     }
     metadata = {"config": canonical(config), "state": json.dumps(state)}
     relative = path_of(MODEL, row.id)
-    _replace(folder / relative, lambda path: save_file(tensors, path, metadata))
+    # Not save_file, whose files nobody else may read.
+    _replace(folder / relative, lambda path: path.write_bytes(save(tensors, metadata)))
     return relative.as_posix()
 
 
@@ -109,7 +110,7 @@ def save_features(folder: Path, trial: str, found: Features) -> str:
     return relative.as_posix()
 
 
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file so that it is there as a whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part")
