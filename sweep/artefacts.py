@@ -21,7 +21,7 @@ from safetensors.torch import save
 from algorithms.base import Algorithm, StateDict
 from reports import selection
 from reports.kept import FEATURES, MODEL, Features
-from reports.ledger import Ledger, TrialRow, canonical
+from reports.ledger import FINISHED, Ledger, TrialRow, canonical
 from sweep import SweepError
 
 _SUFFIX = {MODEL: ".safetensors", FEATURES: ".npz"}
@@ -136,20 +136,30 @@ class Keeper:
         self._looked = time.monotonic()
 
     def now_and_then(self) -> None:
-        """Look, where the last look is long enough ago; what compares trials may choose anew with each, and waits."""
-        if self._criterion in selection.OWN and time.monotonic() - self._looked >= self._seconds:
+        """Look, where the last look is long enough ago."""
+        if time.monotonic() - self._looked >= self._seconds:
             self.tidy()
 
     def tidy(self) -> None:
-        """Keep what the chosen trials and those that are not finished have; forget the rest."""
+        """Keep what the chosen trials, those that are not finished and those of former plans have; forget the rest.
+
+        Only finished trials are chosen among: one that runs may lead for a moment, and end below. What compares
+        trials may choose anew with each, and waits until the search is complete.
+        """
         self._looked = time.monotonic()
-        chosen = selection.choose(selection.candidates(self._ledger), self._criterion)
-        keep = {str(trial) for trial in chosen["id"]}
-        keep |= {trial for trial, state in self._ledger.states().items() if state in ("running", "pending")}
-        gone = set()
-        for kind, suffix in _SUFFIX.items():
-            for path in (self._folder / path_of(kind, "id")).parents[1].glob(f"*/*{suffix}"):
-                if path.stem not in keep:
-                    path.unlink(missing_ok=True)
-                    gone.add(path.stem)
-        self._ledger.drop_artefacts(_SUFFIX, gone)
+        planned, states = self._ledger.trials(), self._ledger.states()
+        search = planned[planned["role"] == "search"]
+        if self._criterion not in selection.OWN and not search["state"].isin([*FINISHED, "failed"]).all():
+            return
+        found = selection.candidates(self._ledger)
+        chosen = selection.choose(found[found["state"].isin(FINISHED)], self._criterion)
+        unwanted = set(planned["id"][planned["state"].isin([*FINISHED, "failed"])]) - set(chosen["id"])
+        gone = [
+            path
+            for kind, suffix in _SUFFIX.items()
+            for path in (self._folder / path_of(kind, "id")).parents[1].glob(f"*/*{suffix}")
+            if path.stem in unwanted or path.stem not in states
+        ]
+        self._ledger.drop_artefacts(_SUFFIX, {path.stem for path in gone})  # first: a ledger names what there is
+        for path in gone:
+            path.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from algorithms.base import Algorithm, StateDict, Task
 from algorithms.networks.backbones import build_backbone, extract_features, load_pretrained
 from datasets.base import DataError, Dataset, Domain, Progress, Samples
 from reports import criteria, selection
-from reports.ledger import Ledger, TrialRow
+from reports.ledger import FINISHED, Ledger, TrialRow
 from sweep import SweepError, artefacts, features, tasks
 
 
@@ -61,7 +61,7 @@ class SavedModel:
 
     Args:
         folder: the experiment's results.
-        cell: ``method:source-target``.
+        cell: ``method:source-target``; ``method:source-target@backbone`` where a method ran on several inputs.
         data_root: where data sets lie; None where none is known.
         cache: folder for decoded images and features.
         progress: told of slow work.
@@ -75,11 +75,15 @@ class SavedModel:
         with Ledger(folder / "ledger.sqlite") as ledger:
             experiment = ledger.meta("experiment") or {}
             found = selection.candidates(ledger)
+            found = found[found["state"].isin(FINISHED)]
             chosen = selection.choose(found, experiment.get("criterion", selection.DEFAULT))
-        names = [f"{r['method']}:{r['source']}-{r['target']}" for r in chosen.to_dict("records")]
-        if cell not in names:
+        backbones = [json.loads(text)["backbone"] for text in chosen["protocol"]]
+        short = [f"{r['method']}:{r['source']}-{r['target']}" for r in chosen.to_dict("records")]
+        names = [f"{name}@{on}" if short.count(name) > 1 else name for name, on in zip(short, backbones, strict=True)]
+        matches = [cell in (name, f"{first}@{on}") for name, first, on in zip(names, short, backbones, strict=True)]
+        if sum(matches) != 1:
             raise SweepError(f"{folder.name} has no cell {cell!r} (there are: {', '.join(dict.fromkeys(names))})")
-        record = chosen[[name == cell for name in names]].iloc[0]
+        record = chosen[matches].iloc[0]
         kept = json.loads(record["artefacts"]).get(artefacts.MODEL)
         if kept is None:
             raise SweepError(

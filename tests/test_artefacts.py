@@ -133,14 +133,37 @@ def test_only_the_chosen_trials_and_those_that_run_keep_their_files(tmp_path: Pa
         assert json.loads(text)["logits"]
 
 
-def test_a_criterion_that_compares_trials_waits_for_all_of_them(tmp_path: Path) -> None:
-    small_ledger.write(tmp_path / "ledger.sqlite", small_ledger.RUNS)
-    key = small_ledger.RUNS[1].row.id
-    path = tmp_path / artefacts.path_of(kept.MODEL, key)
+def _with_model(folder: Path, runs: list[small_ledger.Run], of: small_ledger.Run) -> Path:
+    small_ledger.write(folder / "ledger.sqlite", runs)
+    path = folder / artefacts.path_of(kept.MODEL, of.row.id)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"")
+    return path
+
+
+def test_a_trial_that_leads_while_it_runs_takes_no_model_away(tmp_path: Path) -> None:
+    best = small_ledger.RUNS[2]
+    leads = dataclasses.replace(best, params={"lr": 0.5}, epochs=[(60.0, 9.0, 1.0)], state=None)
+    path = _with_model(tmp_path, [*small_ledger.RUNS, leads], best)
     with Ledger(tmp_path / "ledger.sqlite", write=True) as ledger:
-        artefacts.Keeper(ledger, tmp_path, "im_and_source", seconds=0).now_and_then()
+        artefacts.Keeper(ledger, tmp_path, selection.DEFAULT).tidy()
+    assert path.exists()
+
+
+def test_models_of_former_plans_stay(tmp_path: Path) -> None:
+    best = small_ledger.RUNS[2]
+    path = _with_model(tmp_path, small_ledger.RUNS, best)
+    with Ledger(tmp_path / "ledger.sqlite", write=True) as ledger:
+        ledger.set_plan(run.row for run in small_ledger.RUNS if run.method == "source_only")
+        artefacts.Keeper(ledger, tmp_path, selection.DEFAULT).tidy()
+    assert path.exists()
+
+
+def test_a_criterion_that_compares_trials_waits_for_all_of_them(tmp_path: Path) -> None:
+    waiting = dataclasses.replace(small_ledger.RUNS[1], params={"lr": 0.5}, epochs=[], state="pending")
+    path = _with_model(tmp_path, [*small_ledger.RUNS, waiting], small_ledger.RUNS[1])
+    with Ledger(tmp_path / "ledger.sqlite", write=True) as ledger:
+        artefacts.Keeper(ledger, tmp_path, "im_and_source").tidy()
         assert path.exists()
         artefacts.Keeper(ledger, tmp_path, selection.DEFAULT, seconds=3600).now_and_then()
         assert path.exists()
