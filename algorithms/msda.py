@@ -33,7 +33,8 @@ class MSDAParams(BaseModel):
         False,
         description="hand over coordinates in an orthonormal basis of what the training samples span, as many as "
         "samples at most, instead of the features: all inner products with training samples are the same, and with "
-        "them every method that is linear in its inputs, at a tenth of the cost",
+        "them every method that is linear in its inputs, at a tenth of the cost; the lengths of other samples, and "
+        "what is scaled by them, are those of their projections",
     )
 
 

@@ -373,6 +373,11 @@ def _check_protocol_of(
     except ValidationError as error:
         raise SweepError(_explain(error, lines, Protocol, (*place, "protocol"))) from None
     _check_options(own, dataset, lines, place)
+    if "weights" in entry.get("protocol", {}):
+        raise SweepError(
+            f"{lines.at((*place, 'protocol', 'weights'))}: a method may not have weights of its own: all of an "
+            "experiment share theirs, make another of it"
+        )
     for key in entry.get("dataset_options", {}):
         if key not in dataset.input_options:  # the arrays of a domain are those of the experiment's options
             raise SweepError(
@@ -380,6 +385,8 @@ def _check_protocol_of(
                 f"samples there are or what they look like: make another experiment of it"
             )
     _check_protocol(own.protocol, dataset, lines, place)
+    if experiment.proxy_a_distance and dataset.raw_backbone == "pixels" and own.protocol.training != "frozen":
+        raise SweepError(f"{lines.at(('proxy_a_distance',))}: it is measured on vectors; {dataset.name} has images")
 
 
 def _check_protocol(protocol: Protocol, dataset: type[Dataset], lines: _Lines, place: tuple[Any, ...] = ()) -> None:

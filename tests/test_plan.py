@@ -181,6 +181,7 @@ def test_what_is_wrong_in_a_protocol_of_a_method_is_said_in_one_line(tmp_path: P
         "{protocol: {msda: {layer: 3}}}": ("line 6", "'layer'", "did you mean 'layers'?"),
         "{protocol: {msda: {noise: 1}}}": ("line 6", "noise", "less than 1"),
         "{protocol: 3}": ("line 6", "mapping"),
+        "{protocol: {weights: mine.pth}}": ("line 6", "weights of its own"),
         "{dataset_options: {features: bits}}": ("line 6", "features", "tfidf"),
         "{c: 1}": ("line 6", "no param 'c'", "there are: C"),
     }.items():
