@@ -37,6 +37,12 @@ def read(path: Path) -> pd.DataFrame:
     lacking = {*CELL, "params", "seed", "role", "state", "predicted_classes", "target_accuracy"} - {*rows}
     if lacking:
         raise ValueError(f"{path} holds no trials: it lacks the columns {', '.join(sorted(lacking))}")
+    known = [name for name in (*selection.OWN, *selection.ENSEMBLES) if name in rows]
+    try:
+        numbers = {name: pd.to_numeric(rows[name]) for name in ("predicted_classes", "target_accuracy", *known)}
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error})") from None
+    rows = rows.assign(**numbers)
     rows = rows[rows["source"] != rows["target"]].reset_index(drop=True)
     return rows.assign(id=rows.index.astype(str), position=rows.index)
 
@@ -45,7 +51,7 @@ def regrets(experiments: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """What choosing by each criterion costs in each experiment.
 
     Args:
-        experiments: name → its candidates.
+        experiments: name → its candidates. One where no cell has two trials has nothing to say, and is left out.
 
     Returns:
         One row per experiment and criterion that some of its trials have (``random``, the mean over the trials of a
@@ -55,11 +61,12 @@ def regrets(experiments: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     rows = []
     for name, candidates in experiments.items():
         pool = selection.with_choice(candidates)
+        if pool.empty:
+            continue
         cells = pool.groupby(CELL)["target_accuracy"]
         expected = cells.max() - cells.mean()
-        found = (
-            {c: selection.regret(pool, c)["regret"] for c in selection.available(_with_all(pool))} if len(pool) else {}
-        )
+        usable = selection.available(_with_all(pool))
+        found = {criterion: selection.regret(pool, criterion)["regret"] for criterion in usable}
         for criterion, regret in {**found, "random": expected}.items():
             rows.append((name, criterion, regret.mean(), regret.max(), len(regret)))
     return pd.DataFrame(rows, columns=["experiment", "criterion", "mean", "worst", "cells"])
@@ -75,7 +82,12 @@ def regret_table(found: pd.DataFrame) -> Table:
 
     Args:
         found: see :func:`regrets`.
+
+    Raises:
+        ValueError: nothing was found.
     """
+    if found.empty:
+        raise ValueError("no cell of these runs has two trials to choose from")
     experiments = list(dict.fromkeys(found["experiment"]))
     values = found.set_index(["criterion", "experiment"])
     names = [name for name in (*CRITERIA, "random") if name in set(found["criterion"])]

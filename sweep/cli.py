@@ -333,11 +333,15 @@ def criteria(
     files: Annotated[list[Path], typer.Argument(help="Trials of runs: the *.trials.csv.gz beside their reports.")],
 ) -> None:
     """Which criterion to trust: what choosing by each costs against the oracle, over recorded runs."""
+    twice = [name for name, n in Counter(path.name for path in files).items() if n > 1]
+    if twice:
+        raise SweepError(f"two files are named {twice[0]}: rename one, columns are told apart by it")
     try:
         trials = {path.name.removesuffix(evidence.SUFFIX): evidence.read(path) for path in files}
+        table = evidence.regret_table(evidence.regrets(trials))
     except ValueError as error:
         raise SweepError(str(error)) from None
-    print(markdown.render([evidence.regret_table(evidence.regrets(trials))]), end="")
+    print(markdown.render([table]), end="")
 
 
 @app.command()

@@ -35,6 +35,8 @@ class Replay:
     def __init__(self, ledger: Ledger, stopping: EarlyStopping) -> None:
         found = selection.candidates(ledger)
         found = found[found["role"] == "search"]
+        if found["state"].isin(["running", "pending"]).any():
+            raise SweepError("the run is not complete: `python -m sweep run` continues it")
         if (found["state"] == "stopped").any():
             raise SweepError(
                 "trials were stopped early here, and nobody knows what they would have reached: replay a run of the "
@@ -45,7 +47,8 @@ class Replay:
         self._rows = {row.id: row for row in rows if row.cell in self._cells}
         if not self._rows:
             raise SweepError("nothing to replay: no cell has six trials of more than one epoch")
-        self.whole = found[found["id"].isin(self._rows)]
+        # Predictions are those of the last epoch; a trial that is stopped has other ones, which nobody kept.
+        self.whole = found[found["id"].isin(self._rows)].assign(logits="")
         rungs = Rungs(stopping, self._cells)
         self.rung_epochs = sorted({e for row in self._rows.values() for e in rungs.epochs_of(row) if e < row.budget})
         epochs = ledger.epochs()
@@ -90,7 +93,7 @@ class Replay:
             if not rungs.keep_going(self._rows[trial], epoch, score):
                 stopped.add(trial)
         end = pd.DataFrame([ends[trial] for trial in self.whole["id"]], index=self.whole.index, dtype=float)
-        state = ["stopped" if trial in stopped else "done" for trial in self.whole["id"]]
+        state = self.whole["state"].mask(self.whole["id"].isin(stopped), "stopped")
         return self.whole.drop(columns=list(end)).join(end).reindex(columns=self.whole.columns).assign(state=state)
 
     def tables(self, chosen_by: str) -> list[Table]:
@@ -98,7 +101,12 @@ class Replay:
 
         Args:
             chosen_by: the criterion that chooses trials, and stops them in the table of methods.
+
+        Raises:
+            SweepError: it compares predictions of trials, which are not kept of the epochs where they are stopped.
         """
+        if {chosen_by, *selection.RANKED.get(chosen_by, ())} & {*selection.ENSEMBLES}:
+            raise SweepError(f"{chosen_by} cannot be replayed: choose by one of {', '.join(OWN)} with --criterion")
         stop_by = selection.of_one_trial(chosen_by)
         stopped = {name: self.stopped_by(name) for name in dict.fromkeys([stop_by, *self.criteria, ORACLE])}
         methods = list(self.whole["method"].unique())

@@ -60,6 +60,20 @@ def test_a_run_that_stopped_trials_cannot_be_replayed(tmp_path: Path) -> None:
         Replay(ledger, STOPPING)
 
 
+def test_a_trial_that_failed_is_not_chosen_after_the_replay_either(tmp_path: Path) -> None:
+    path = _ledger(tmp_path)
+    with Ledger(path, write=True) as ledger:
+        best = ledger.trials()["id"].iloc[4]  # 82 % in the end
+        ledger.finish(best, "failed", "diverged")
+        (row, *_) = Replay(ledger, STOPPING).tables("information_maximization")[0].rows
+    assert row[-3:] == ["90.00", "81.00", "−9.00"]
+
+
+def test_what_compares_predictions_cannot_be_replayed(tmp_path: Path) -> None:
+    with Ledger(_ledger(tmp_path)) as ledger, pytest.raises(SweepError, match="cannot be replayed"):
+        Replay(ledger, STOPPING).tables("ensemble_and_cluster")
+
+
 def test_nothing_to_replay_in_small_cells(tmp_path: Path) -> None:
     write(tmp_path / "ledger.sqlite", [run for run in RUNS if run.state != "stopped"])
     with Ledger(tmp_path / "ledger.sqlite") as ledger, pytest.raises(SweepError, match="nothing to replay"):
