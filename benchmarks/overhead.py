@@ -20,9 +20,9 @@ from rich.console import Console
 from tabulate import tabulate
 
 from algorithms.base import Algorithm, Params, Prediction, StateDict
-from reports.ledger import Ledger
+from reports.ledger import FILE, Ledger
 from sweep import experiment
-from sweep.runner import LEDGER, Run, Settings
+from sweep.runner import Run, Settings
 from sweep.trainable import TransferTrial, TrialSpec
 
 CELLS = 10
@@ -133,7 +133,7 @@ def main() -> None:
         started = time.perf_counter()
         run.execute()
         whole = time.perf_counter() - started
-        ends = arrivals(run.folder / LEDGER)
+        ends = arrivals(run.folder / FILE)
         half = len(ends) // 2
         first, second = ends[half] - ends[10], ends[-1] - ends[half]
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -22,6 +22,9 @@ from filelock import FileLock, Timeout
 
 SCHEMA_VERSION = 1
 State = Literal["pending", "running", "done", "stopped", "failed", "oom"]
+FILE = "ledger.sqlite"
+"""A ledger's name in the folder of its experiment."""
+
 FINISHED: frozenset[str] = frozenset({"done", "stopped"})
 
 # Migrations: _MIGRATIONS[v] brings a ledger of version v to v + 1. The first creates it.

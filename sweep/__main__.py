@@ -15,9 +15,14 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
-    from sweep.cli import run_app  # noqa: PLC0415
+    from sweep import reading  # noqa: PLC0415
 
-    run_app()
+    if sys.argv[1:2] and sys.argv[1] in reading.names():
+        reading.refusing(reading.app)
+    else:
+        from sweep.cli import run_app  # noqa: PLC0415
+
+        run_app()
 
 
 if __name__ == "__main__":

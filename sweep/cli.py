@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
-import sys
-import time
-from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
-import pandas as pd
 import platformdirs
 import torch
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
@@ -28,17 +20,15 @@ from algorithms.networks.backbones import BackboneError
 from datasets import base
 from datasets import fetch as fetching
 from datasets.base import DataError, Dataset
-from reports import document, evidence, figures, logs, markdown, selection
-from reports.ledger import FINISHED, Ledger, LedgerError, TrialRow, planned
-from sweep import SweepError, doctor, experiment, plan, resources
+from reports import document, figures, markdown
+from reports.ledger import FILE, FINISHED, Ledger, TrialRow
+from sweep import SweepError, doctor, experiment, plan, reading, resources
 from sweep.forecast import Forecast
-from sweep.progress import Announcer, Board, best_of, clock
+from sweep.progress import Announcer, clock
+from sweep.reading import Name, Results, err, known_criterion, out
 from sweep.replay import Replay
-from sweep.runner import LEDGER, Outcome, Run, Settings, choose_profile, open_states
+from sweep.runner import Outcome, Run, Settings, choose_profile, open_states
 from sweep.using import SavedModel
-
-BAD_INPUT = 2
-WATCH_SECONDS = 30
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,17 +39,12 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="The data sets below the data root.")
 app.add_typer(data_app, name="data")
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
 
-Results = Annotated[Path, typer.Option("--results", envvar="SWEEP_RESULTS", help="Folder of results.")]
 DataRoot = Annotated[
     Path | None, typer.Option("--data-root", envvar="SWEEP_DATA_ROOT", help="Folder that holds the data sets.")
 ]
-Name = Annotated[str, typer.Argument(help="An experiment of search_spaces/, or a path to a YAML file.")]
 Profile = Annotated[str | None, typer.Option(help="A profile of the experiment; the first run's is kept.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Override a value of the file: path.to.value=…")]
-Everything = Annotated[bool, typer.Option("--all", help="Trials of former plans too.")]
 
 
 class What(StrEnum):
@@ -181,7 +166,7 @@ def _existing(root: Path | None) -> Path | None:
 
 def _plan_table(sweep: Run, loaded: experiment.Experiment) -> Table:
     """The plan: per method its family, pairs, trials, epochs, resources, and what is done already."""
-    states = open_states(sweep.folder / LEDGER) if not sweep.settings.fresh else {}
+    states = open_states(sweep.folder / FILE) if not sweep.settings.fresh else {}
     by_method: dict[tuple[str, str], list[TrialRow]] = {}
     for row in sweep.search:
         if sweep.settings.only.keeps(row.method, row.source, row.target):
@@ -232,116 +217,7 @@ def _finish(name: str, outcome: Outcome) -> None:
     raise typer.Exit(outcome.exit_code)
 
 
-@app.command()
-def status(name: Name, results: Results = Path("results")) -> None:
-    """What is done, running, stopped and failed, while an experiment runs or after."""
-    with Ledger(results / Path(name).stem / LEDGER) as ledger:
-        trials = ledger.trials()
-        recorded = ledger.meta("experiment") or {}
-        criterion = selection.of_one_trial(recorded.get("criterion", selection.DEFAULT))
-        found = selection.candidates(ledger)
-        spent = ledger.seconds()
-    rows = planned(trials)
-    bests = best_of(found, criterion)
-    board = Board(rows, dict(zip(trials["id"], trials["state"], strict=True)), bests, criterion)
-    out.print(board.table())
-    counts = Counter(trials["state"])
-    out.print(", ".join(f"{n} {state}" for state, n in sorted(counts.items())) + f" of {len(rows)} trials")
-    out.print(f"{clock(spent)} of trial time spent", markup=False)
-    for record in trials[trials["state"].isin(["failed", "oom"])].head(5).to_dict("records"):
-        last = str(record["error"] or "").strip().splitlines()[-1:] or ["no error recorded"]
-        out.print(f"failed: {record['method']} {record['source']}-{record['target']}: {last[0]}", markup=False)
-
-
-@app.command()
-def report(
-    name: Annotated[str | None, typer.Argument(help="An experiment; none: every one in the results folder.")] = None,
-    results: Results = Path("results"),
-    format_: Annotated[
-        document.Format | None, typer.Option("--format", help="Form of the report: md if absent; html with --watch.")
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--out", help="A file or folder; figures go beside it. A page goes beside the ledger if absent."),
-    ] = None,
-    criterion: Annotated[str | None, typer.Option(help="Chooses trials; the experiment's own if absent.")] = None,
-    everything: Everything = False,
-    export_logs: Annotated[
-        Path | None,
-        typer.Option(
-            help="A folder: write the chosen trials' epochs there, <method>/<source>_to_<target>/<method>.csv."
-        ),
-    ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Write the page anew while trials report.")] = False,
-) -> None:
-    """Tables beside the published numbers: on stdout, in files, or as a page."""
-    if watch and format_ not in (None, document.Format.HTML):
-        raise SweepError(f"--watch writes a page: leave --format {format_} out")
-    form = format_ or (document.Format.HTML if watch else document.Format.MD)
-    if name is None:
-        paths = sorted(results.glob(f"*/{LEDGER}"))
-        if not paths:
-            raise SweepError(f"no results in {results}: `python -m sweep run NAME` makes some")
-    else:
-        paths = [results / Path(name).stem / LEDGER]
-    criterion = _criterion(criterion)
-    if export_logs is not None:
-        for path in logs.export(paths, export_logs, criterion, everything):
-            err.print(f"wrote {path}", markup=False)
-        return
-    if output is None and form is not document.Format.HTML:
-        print(document.render(paths, form, criterion, everything))
-        return
-
-    def write() -> None:
-        refresh = WATCH_SECONDS if watch else None
-        # One after another: where a page goes by itself, it goes to the folder of its ledger.
-        for part in [paths] if output is not None else [[path] for path in paths]:
-            where = part[0].with_name("report.html") if output is None else output
-            for file in document.write(part, where, form, criterion, everything, refresh):
-                err.print(f"wrote {file}", markup=False)
-
-    if watch:
-        _watch(paths, write)
-    else:
-        write()
-
-
-def _watch(paths: Sequence[Path], write: Callable[[], None]) -> None:
-    """Write whenever trials have reported, until all have ended (and no pass over more seeds has begun since)."""
-    before: list[tuple[int, int]] | None = None
-    while True:
-        with ExitStack() as stack:
-            ledgers = [stack.enter_context(Ledger(path)) for path in paths]
-            now = [ledger.standing() for ledger in ledgers]
-        if now != before:
-            write()
-        elif not any(unfinished for _, unfinished in now):
-            return
-        before = now
-        time.sleep(WATCH_SECONDS)
-
-
-def _criterion(name: str | None) -> str | None:
-    if name is not None and name not in selection.CRITERIA:
-        raise SweepError(f"unknown criterion {name!r} (there are: {', '.join(selection.CRITERIA)})")
-    return name
-
-
-@app.command()
-def criteria(
-    files: Annotated[list[Path], typer.Argument(help="Trials of runs: the *.trials.csv.gz beside their reports.")],
-) -> None:
-    """Which criterion to trust: what choosing by each costs against the oracle, over recorded runs."""
-    twice = [name for name, n in Counter(path.name for path in files).items() if n > 1]
-    if twice:
-        raise SweepError(f"two files are named {twice[0]}: rename one, columns are told apart by it")
-    try:
-        trials = {path.name.removesuffix(evidence.SUFFIX): evidence.read(path) for path in files}
-        table = evidence.regret_table(evidence.regrets(trials))
-    except ValueError as error:
-        raise SweepError(str(error)) from None
-    print(markdown.render([table]), end="")
+app.registered_commands += reading.app.registered_commands
 
 
 @app.command()
@@ -354,8 +230,8 @@ def stopping(
     """What early stopping would have saved and cost, replayed over a run that had none."""
     loaded = experiment.load(name, None, set_ or [])
     rungs = loaded.early_stopping.model_copy(update={"scheduler": "asha"})
-    with Ledger(results / loaded.name / LEDGER) as ledger:
-        print(markdown.render(Replay(ledger, rungs).tables(_criterion(criterion) or loaded.criterion)), end="")
+    with Ledger(results / loaded.name / FILE) as ledger:
+        print(markdown.render(Replay(ledger, rungs).tables(known_criterion(criterion) or loaded.criterion)), end="")
 
 
 CellName = Annotated[str, typer.Option("--cell", help="method:source-target; its chosen trial's model is used.")]
@@ -490,16 +366,4 @@ def doctor_(data_root: DataRoot = None, results: Results = Path("results")) -> N
 
 def run_app() -> None:
     """The command line; bad input ends in one line and exit code 2."""
-    try:
-        app()
-    except (SweepError, DataError, BackboneError, LedgerError) as error:
-        _refuse(str(error))
-    except (sqlite3.Error, pd.errors.DatabaseError) as error:
-        _refuse(f"the ledger cannot be used: {error}")
-    except OSError as error:
-        _refuse(f"{error.filename or 'a file'}: {error.strerror or error}")
-
-
-def _refuse(message: str) -> NoReturn:
-    err.print(f"error: {message}", style="red", markup=False, soft_wrap=True)
-    sys.exit(BAD_INPUT)
+    reading.refusing(app, DataError, BackboneError)

@@ -28,7 +28,7 @@ import algorithms.registry
 from algorithms.networks.backbones import load_pretrained
 from datasets.base import Dataset
 from reports import selection
-from reports.ledger import FINISHED, Ledger, TrialRow
+from reports.ledger import FILE, FINISHED, Ledger, TrialRow
 from sweep import SweepError, environment, features, plan, resources
 from sweep.artefacts import Keeper
 from sweep.experiment import Experiment, profiles
@@ -38,7 +38,6 @@ from sweep.recorder import Recorder
 from sweep.scheduler import CellASHA, InOrder, Rungs, trial_id
 from sweep.trainable import Shared, TransferTrial, TrialSpec
 
-LEDGER = "ledger.sqlite"
 CHECKPOINTS = "checkpoints"
 MAX_FAILURES = 3  # losses of a trial's process or node, each continued from its checkpoint
 
@@ -131,7 +130,7 @@ class Run:
             LedgerError: another driver runs this experiment, or the results folder cannot be written.
             DataError, SweepError: bad input; nothing is lost.
         """
-        with Ledger(self.folder / LEDGER, write=True) as ledger:
+        with Ledger(self.folder / FILE, write=True) as ledger:
             if self.settings.fresh:
                 ledger.forget(ledger.ids(self._is_of_plan))
             self._record_run(ledger)
@@ -158,7 +157,7 @@ class Run:
         Raises:
             DataError, BackboneError: data or weights are missing or damaged.
         """
-        states = {} if self.settings.fresh else open_states(self.folder / LEDGER)
+        states = {} if self.settings.fresh else open_states(self.folder / FILE)
         todo = [row for row in self.search if self._wanted(row) and states.get(row.id) not in FINISHED]
         weights = self.experiment.protocol.weights
         path = Path(weights) if weights else None
@@ -519,7 +518,7 @@ def choose_profile(name: str, asked: str | None, results: Path, available: Calla
     known = profiles(name)
     if asked is not None:
         return asked, "asked for"
-    path = results / Path(name).stem / LEDGER
+    path = results / Path(name).stem / FILE
     if path.exists():
         with Ledger(path) as ledger:
             recorded = ledger.meta("profile")

@@ -20,7 +20,7 @@ from algorithms.base import Algorithm, StateDict, Task
 from algorithms.networks.backbones import build_backbone, extract_features, load_pretrained
 from datasets.base import DataError, Dataset, Domain, Progress, Samples
 from reports import criteria, selection
-from reports.ledger import FINISHED, Ledger, TrialRow
+from reports.ledger import FILE, FINISHED, Ledger, TrialRow
 from sweep import SweepError, artefacts, features, tasks
 
 
@@ -72,7 +72,7 @@ class SavedModel:
     """
 
     def __init__(self, folder: Path, cell: str, data_root: Path | None, cache: Path, progress: Progress) -> None:
-        with Ledger(folder / "ledger.sqlite") as ledger:
+        with Ledger(folder / FILE) as ledger:
             experiment = ledger.meta("experiment") or {}
             found = selection.candidates(ledger)
             found = found[found["state"].isin(FINISHED)]

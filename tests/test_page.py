@@ -14,7 +14,7 @@ from reports import document, figures, html, results, selection, summary
 from reports.blocks import Drawing
 from reports.document import Format
 from reports.ledger import Ledger
-from sweep import cli
+from sweep import reading
 
 VOID = {"meta", "link", "input", "br", "img", "hr"}
 LEFT_OPEN = {"li", "tr", "td", "th", "thead", "tbody", "tfoot"}  # HTML lets their ends out
@@ -250,16 +250,16 @@ def test_watching_writes_until_everything_has_ended(monkeypatch: pytest.MonkeyPa
     seen: list[str] = []
 
     def meanwhile(seconds: float) -> None:
-        assert seconds == cli.WATCH_SECONDS
+        assert seconds == reading.WATCH_SECONDS
         seen.append(out.read_text())
         if len(seen) == 2:
             with Ledger(path, write=True) as ledger:
                 ledger.record_epoch(runs[-1].row.id, 3, 60.0, {"information_maximization": 1.0}, {}, 1.0, state="done")
 
-    monkeypatch.setattr(cli.time, "sleep", meanwhile)
-    cli.report(path.parent.name, tmp_path, output=out, watch=True)
+    monkeypatch.setattr(reading.time, "sleep", meanwhile)
+    reading.report(path.parent.name, tmp_path, output=out, watch=True)
     assert len(seen) == 3  # twice nothing new, then the end; after that one more look
-    assert all(f'data-refresh="{cli.WATCH_SECONDS}"' in text for text in seen[:2])
+    assert all(f'data-refresh="{reading.WATCH_SECONDS}"' in text for text in seen[:2])
     assert "Unfinished" in seen[0]
     assert seen[0] == seen[1] != seen[2]
     assert "data-refresh" not in seen[2]
@@ -268,7 +268,7 @@ def test_watching_writes_until_everything_has_ended(monkeypatch: pytest.MonkeyPa
 
 def test_a_page_goes_beside_its_ledger(tmp_path: Path) -> None:
     path = experiment(tmp_path, [Run("dann", *PAIRS[0], {}, curve(50, 60))])
-    cli.report(path.parent.name, tmp_path, Format.HTML)
+    reading.report(path.parent.name, tmp_path, Format.HTML)
     assert path.with_name("report.html").read_text().startswith("<!doctype html>")
     assert [file.name for file in path.parent.glob("*.html*")] == ["report.html"]
 
