@@ -24,6 +24,7 @@ from reports.kept import WIDEST, Features, some
 from reports.ledger import TrialRow
 
 FOLDS = 5
+_VECTORS_AT_ONCE = 4096
 _IMAGES_AT_ONCE = 1024
 
 
@@ -206,13 +207,14 @@ class Scoring:
 
 
 def _predict(model: Algorithm | CrossFit, samples: Samples) -> Prediction:
-    """Predict samples: images in parts, as what is taken of an array that trials share is a copy.
+    """Predict samples: in parts, as what is taken of an array that trials share is a copy.
 
     Shallow methods know their source by the array.
     """
-    if not isinstance(model, DeepMethod) or samples.rows()[0].ndim == 2:
+    if not isinstance(model, DeepMethod):
         return model.predict(samples.inputs)
-    parts = np.array_split(np.arange(len(samples)), math.ceil(len(samples) / _IMAGES_AT_ONCE))
+    at_once = _VECTORS_AT_ONCE if samples.rows()[0].ndim == 2 else _IMAGES_AT_ONCE
+    parts = np.array_split(np.arange(len(samples)), math.ceil(len(samples) / at_once))
     found = [model.predict(samples.take(rows).inputs) for rows in parts]
     return Prediction(np.concatenate([p.logits for p in found]), np.concatenate([p.features for p in found]))
 
