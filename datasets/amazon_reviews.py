@@ -81,27 +81,16 @@ class AmazonReviews(Dataset):
 
     def verify(self) -> list[FileCheck]:
         """Read each file and check its counts."""
-        checks = []
-        for domain in self.domains:
-            for part in ("train", "test"):
-                path = self._path(domain, part)
-                relative = str(path.relative_to(self._root))
-                if not path.exists():
-                    checks.append(FileCheck(relative, "missing"))
-                    continue
-                try:
-                    samples = self._read(domain, part)
-                except DataError as error:
-                    checks.append(FileCheck(relative, "damaged", str(error)))
-                else:
-                    detail = f"{len(samples)} reviews, {int(samples.labels.sum())} of them positive"
-                    checks.append(FileCheck(relative, "ok", detail))
-        return checks
+        return [self._verify(domain, part) for domain in self.domains for part in ("train", "test")]
 
-    @property
-    def _root(self) -> Path:
-        assert self.root is not None  # needs_root
-        return self.root
+    def _verify(self, domain: str, part: str) -> FileCheck:
+        path = self._path(domain, part)
+
+        def read() -> str:
+            samples = self._read(domain, part)
+            return f"{len(samples)} reviews, {int(samples.labels.sum())} of them positive"
+
+        return FileCheck.of(str(path.relative_to(self._root)), None if path.exists() else "", read)
 
     def _path(self, domain: str, part: str) -> Path:
         return self._root / self.name / f"{domain}_{part}.svmlight"

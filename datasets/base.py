@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -151,6 +151,31 @@ class FileCheck:
     state: Literal["ok", "missing", "damaged"]
     detail: str = ""
 
+    @classmethod
+    def of(cls, path: str, lacking: str | None, read: Callable[[], str]) -> FileCheck:
+        """Check by reading.
+
+        Args:
+            path: relative to the data root.
+            lacking: what is missing; None: nothing is.
+            read: reads all of it and tells counts; a :class:`DataError` says what is damaged.
+        """
+        if lacking is not None:
+            return cls(path, "missing", lacking)
+        try:
+            return cls(path, "ok", read())
+        except DataError as error:
+            return cls(path, "damaged", str(error))
+
+
+def beside_published(found: tuple[int, int], published: tuple[int, int]) -> str:
+    """Numbers of training and test images in words, beside the published ones where they differ."""
+    texts = [
+        f"{own} {name}" + ("" if own == whole else f" of {whole} published")
+        for own, name, whole in zip(found, ("training", "test"), published, strict=True)
+    ]
+    return f"{', '.join(texts)} images"
+
 
 class Options(BaseModel):
     """Options of a dataset that belong to the protocol (image size, layout). Subclass per dataset."""
@@ -216,6 +241,11 @@ class Dataset(ABC):
         self.options = options if options is not None else self.options_type()
         self.cache = cache
         self.progress = progress
+
+    @property
+    def _root(self) -> Path:
+        assert self.root is not None  # needs_root
+        return self.root
 
     def lacking(self, domain: str) -> str | None:
         """What a domain lacks, with the command that brings it, where its pairs are to be skipped; else None.

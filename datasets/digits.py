@@ -26,7 +26,17 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 from scipy.io import loadmat
 
-from datasets.base import DataError, Dataset, Domain, FileCheck, Options, RemoteFile, Samples, ValueRange
+from datasets.base import (
+    DataError,
+    Dataset,
+    Domain,
+    FileCheck,
+    Options,
+    RemoteFile,
+    Samples,
+    ValueRange,
+    beside_published,
+)
 from datasets.cache import cached_array, content_key
 from datasets.strokes import isolate, square
 from datasets.synthetic_numbers import VERSION, draw_labels, draw_numbers
@@ -205,25 +215,17 @@ class Digits(Dataset):
         # Not through the options: files are checked for what they are.
         published = Digits(self.root, DigitsOptions(syn_numbers="published"))
         where = published._paths(domain)[0].parent.as_posix().removesuffix("/raw")
-        if (why := published.lacking(domain)) is not None:
-            without = "; numbers are drawn without it" if domain == "syn_numbers" else ""
-            return FileCheck(where, "missing", why + without)
-        try:
-            parts = published._read(domain)
-        except DataError as error:
-            return FileCheck(where, "damaged", str(error))
-        counts = [
-            f"{len(part.labels)} {name}" + ("" if len(part.labels) == whole else f" of {whole} published")
-            for name, part, whole in zip(("training", "test"), parts, _PUBLISHED[domain], strict=True)
-        ]
-        return FileCheck(where, "ok", f"{', '.join(counts)} images")
+        why = published.lacking(domain)
+        if why is not None and domain == "syn_numbers":
+            why += "; numbers are drawn without it"
+
+        def read() -> str:
+            train, test = published._read(domain)
+            return beside_published((len(train.labels), len(test.labels)), _PUBLISHED[domain])
+
+        return FileCheck.of(where, why, read)
 
     # --- files ---
-
-    @property
-    def _root(self) -> Path:
-        assert self.root is not None  # needs_root
-        return self.root
 
     def _known(self, domain: str) -> None:
         if domain not in self.domains:

@@ -88,21 +88,16 @@ class ImageFolderDataset(Dataset):
 
     def _verify(self, domain: str) -> FileCheck:
         path = f"{self.name}/{domain}"
-        if self._find(domain) is None:
-            return FileCheck(path, "missing", f"expected {self._expected(domain)}")
-        try:
+        lacking = f"expected {self._expected(domain)}" if self._find(domain) is None else None
+
+        def read() -> str:
             listing = self._list(domain)
             self._each_image(domain, "checking", listing.paths, lambda _, image: image.load())
-        except DataError as error:
-            return FileCheck(path, "damaged", str(error))
-        detail = f"{len(listing.paths)} images, {len(self.classes)} classes"
-        own = listing.folder.is_relative_to(self._root / path)
-        return FileCheck(path, "ok", detail if own else f"{detail}, in {self.borrowed[domain]}")
+            detail = f"{len(listing.paths)} images, {len(self.classes)} classes"
+            own = listing.folder.is_relative_to(self._root / path)
+            return detail if own else f"{detail}, in {self.borrowed[domain]}"
 
-    @property
-    def _root(self) -> Path:
-        assert self.root is not None  # needs_root
-        return self.root
+        return FileCheck.of(path, lacking, read)
 
     def _expected(self, domain: str) -> str:
         return f"{self._root / self.name / domain}/images/<class>/*.jpg with {len(self.classes)} class folders"

@@ -78,26 +78,16 @@ class OfficeCaltech10(Dataset):
 
     def verify(self) -> list[FileCheck]:
         """Read each file and check its counts."""
-        checks = []
-        for domain in self.domains:
-            path = self._path(domain)
-            relative = str(path.relative_to(self._root))
-            if not path.exists():
-                checks.append(FileCheck(relative, "missing"))
-                continue
-            try:
-                counts, labels = self._read(domain)
-            except DataError as error:
-                checks.append(FileCheck(relative, "damaged", str(error)))
-            else:
-                detail = f"{len(counts)} samples of {_BINS} bins, {len(np.unique(labels))} classes"
-                checks.append(FileCheck(relative, "ok", detail))
-        return checks
+        return [self._verify(domain) for domain in self.domains]
 
-    @property
-    def _root(self) -> Path:
-        assert self.root is not None  # needs_root
-        return self.root
+    def _verify(self, domain: str) -> FileCheck:
+        path = self._path(domain)
+
+        def read() -> str:
+            counts, labels = self._read(domain)
+            return f"{len(counts)} samples of {_BINS} bins, {len(np.unique(labels))} classes"
+
+        return FileCheck.of(str(path.relative_to(self._root)), None if path.exists() else "", read)
 
     def _path(self, domain: str) -> Path:
         return self._root / self.name / _FILES[domain]

@@ -23,7 +23,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
-from datasets.base import DataError, Dataset, Domain, FileCheck, Options, RemoteFile, Samples, ValueRange
+from datasets.base import (
+    DataError,
+    Dataset,
+    Domain,
+    FileCheck,
+    Options,
+    RemoteFile,
+    Samples,
+    ValueRange,
+    beside_published,
+)
 from datasets.cache import cached_array, content_key
 from datasets.strokes import square
 
@@ -170,24 +180,14 @@ class Signs(Dataset):
 
     def _verify(self, domain: str) -> FileCheck:
         where = {"syn_signs": "synthetic_data", "gtsrb": "gtsrb"}[domain]
-        if (why := self.lacking(domain)) is not None:
-            return FileCheck(where, "missing", why)
-        try:
-            parts = self._listed(domain)
-            for part in parts:
-                self._decoded(domain, part)
-        except DataError as error:
-            return FileCheck(where, "damaged", str(error))
-        counts = [
-            f"{len(part)} {name}" + ("" if len(part) == whole else f" of {whole} published")
-            for name, part, whole in zip(("training", "test"), parts, _PUBLISHED[domain], strict=True)
-        ]
-        return FileCheck(where, "ok", f"{', '.join(counts)} images")
 
-    @property
-    def _root(self) -> Path:
-        assert self.root is not None  # needs_root
-        return self.root
+        def read() -> str:
+            train, test = self._listed(domain)
+            for part in (train, test):
+                self._decoded(domain, part)
+            return beside_published((len(train), len(test)), _PUBLISHED[domain])
+
+        return FileCheck.of(where, self.lacking(domain), read)
 
     def _listed(self, domain: str) -> tuple[list[_Image], list[_Image]]:
         """Training and test images."""
