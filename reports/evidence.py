@@ -33,7 +33,7 @@ def read(path: Path) -> pd.DataFrame:
     try:
         rows = pd.read_csv(path)
     except (zlib.error, EOFError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ValueError(f"{path} is damaged ({error})") from None
+        raise ValueError(f"{path} is damaged ({' '.join(str(error).split())})") from None
     lacking = {*CELL, "params", "seed", "role", "state", "predicted_classes", "target_accuracy"} - {*rows}
     if lacking:
         raise ValueError(f"{path} holds no trials: it lacks the columns {', '.join(sorted(lacking))}")
@@ -41,7 +41,7 @@ def read(path: Path) -> pd.DataFrame:
     try:
         numbers = {name: pd.to_numeric(rows[name]) for name in ("predicted_classes", "target_accuracy", *known)}
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error})") from None
+        raise ValueError(f"{path} is damaged ({' '.join(str(error).split())})") from None
     rows = rows.assign(**numbers)
     rows = rows[rows["source"] != rows["target"]].reset_index(drop=True)
     return rows.assign(id=rows.index.astype(str), position=rows.index)

@@ -101,3 +101,8 @@ def test_what_is_no_file_of_trials_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(ValueError, match="damaged"):
         evidence.read(path)
+    text = tmp_path / "README.md"
+    text.write_text("A page\nof text\nand, with, commas\n")
+    with pytest.raises(ValueError, match="damaged") as refused:
+        evidence.read(text)
+    assert "\n" not in str(refused.value)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import confusion_matrix
 from sklearn.neighbors import NearestNeighbors
 
 
@@ -27,9 +28,8 @@ def accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
 
 def confusion(logits: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
     """(n, K) logits and (n,) labels → (K, K) counts: rows are true classes, columns predicted ones."""
-    scores, truth = np.asarray(logits), np.asarray(labels)
-    counts = np.zeros((scores.shape[1], scores.shape[1]), dtype=np.int64)
-    np.add.at(counts, (truth, scores.argmax(axis=1)), 1)
+    scores = np.asarray(logits)
+    counts: NDArray[np.int64] = confusion_matrix(labels, scores.argmax(axis=1), labels=range(scores.shape[1]))
     return counts
 
 
