@@ -71,7 +71,7 @@ def write(
     Args:
         ledgers, form, criterion, everything: as for :func:`render`.
         output: the file or folder.
-        refresh: seconds after which the page of an experiment that is not finished loads itself again; None: never.
+        refresh: seconds after which a page loads itself again; None: never.
 
     Returns:
         The files written.
@@ -142,8 +142,7 @@ def _page(read: Sequence[Results], refresh: int | None = None) -> str:
     own = read[0]
     choices = [html.Choice(name, tables.criterion_name(name), selection.CRITERIA[name]) for name in own.criteria]
     oracle = html.Choice(ORACLE, ORACLE, "the best target accuracy at the last epoch; for reporting only")
-    unfinished = any(state in own.states for state in ("pending", "running"))
-    return html.render(own.name, document(own), [*choices, oracle], refresh if unfinished else None)
+    return html.render(own.name, document(own), [*choices, oracle], refresh)
 
 
 def _as_json(own: Results) -> dict[str, Any]:

@@ -93,8 +93,7 @@ def report(
         print(document.render(paths, form, criterion, everything))
         return
 
-    def write() -> None:
-        refresh = WATCH_SECONDS if watch else None
+    def write(refresh: int | None = None) -> None:
         # One after another: where a page goes by itself, it goes to the folder of its ledger.
         for part in [paths] if output is not None else [[path] for path in paths]:
             where = part[0].with_name("report.html") if output is None else output
@@ -107,16 +106,22 @@ def report(
         write()
 
 
-def _watch(paths: Sequence[Path], write: Callable[[], None]) -> None:
-    """Write whenever trials have reported, until all have ended (and no pass over more seeds has begun since)."""
+def _watch(paths: Sequence[Path], write: Callable[[int | None], None]) -> None:
+    """Write whenever trials have reported, until all have ended (and no pass over more seeds has begun since).
+
+    Args:
+        paths: the ledgers.
+        write: writes pages that load themselves again after so many seconds; None: that are final.
+    """
     before: list[tuple[int, int]] | None = None
     while True:
         with ExitStack() as stack:
             ledgers = [stack.enter_context(Ledger(path)) for path in paths]
             now = [ledger.standing() for ledger in ledgers]
         if now != before:
-            write()
+            write(WATCH_SECONDS)
         elif not any(unfinished for _, unfinished in now):
+            write(None)
             return
         before = now
         time.sleep(WATCH_SECONDS)
