@@ -234,7 +234,13 @@ def stopping(
         print(markdown.render(Replay(ledger, rungs).tables(known_criterion(criterion) or loaded.criterion)), end="")
 
 
-CellName = Annotated[str, typer.Option("--cell", help="method:source-target; its chosen trial's model is used.")]
+CellName = Annotated[
+    str,
+    typer.Option(
+        "--cell",
+        help="method:source-target, of its chosen trial; method:source-target@backbone where there are several.",
+    ),
+]
 
 
 @app.command()

@@ -123,10 +123,17 @@ def test_pictures_of_any_size_and_colour_are_classified_and_annotated(
         assert len(np.unique(np.asarray(shown.convert("L")))) > 50
 
 
-def test_a_model_needs_no_data_to_classify_but_a_shallow_one_does_its_own(sweep, pictures: list[Path]) -> None:  # type: ignore[no-untyped-def]
-    code, out, err = sweep("predict", "few", pictures[0], pictures[7], "--cell", "nearest_neighbor:rendered-uci")
+@pytest.mark.parametrize(("method", "reads"), [("source_only", False), ("nearest_neighbor", True)])
+def test_a_network_classifies_without_the_data_a_shallow_method_reads_its_own(  # type: ignore[no-untyped-def]
+    sweep, monkeypatch: pytest.MonkeyPatch, pictures: list[Path], method: str, reads: bool
+) -> None:
+    read = []
+    load = features.load
+    monkeypatch.setattr(features, "load", lambda *arguments: read.append(arguments) or load(*arguments))
+    code, out, err = sweep("predict", "few", pictures[0], pictures[7], "--cell", f"{method}:rendered-uci")
     assert code == 0, err
     assert [line.split()[1] for line in out.strip().splitlines()[1:]] == ["0", "7"]
+    assert bool(read) == reads
 
 
 def test_what_cannot_be_used_gets_one_line(sweep, pictures: list[Path], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
