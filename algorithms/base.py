@@ -40,8 +40,8 @@ class Task:
         target_inputs: (m, ...) unlabelled target training inputs.
         num_classes: number of classes K.
         epochs: the full budget that schedules depend on (early stopping does not shorten it).
-        target_labelled: labelled target samples, disjoint from those scored; only for methods that declare
-            ``label_access`` other than ``none``.
+        target_labelled: labelled target samples, disjoint from those scored: for methods that declare
+            ``label_access`` other than ``none``, and for ``semi_supervised`` ones where the protocol gives a few.
         backbone: what turns inputs into features: a network's name, or what the raw vectors are called.
         training: ``frozen``: inputs are features of that backbone already, computed once;
             ``finetune``: inputs are images, and the (pretrained) backbone trains with the rest;
@@ -82,8 +82,10 @@ class Algorithm(ABC):
         name: the module's name, and that of experiment files and ``paper_results.csv``.
         source: citation, with equation numbers where the code follows one.
         family: ``shallow`` (runs on vectors, on a CPU) or ``deep`` (the training loop).
-        label_access: which target labels it may see. ``none``; ``few``: a drawn few-shot set;
+        label_access: which target labels it needs. ``none``; ``few``: a drawn few-shot set;
             ``target_train``: labels of target samples that are never scored.
+        semi_supervised: whether one that needs none also learns from a few-shot set, where the protocol draws one.
+        uses_source: whether it learns from the source; one that does not runs once per target.
         deterministic: whether the result is the same for every seed (given the same split).
         params_type: its hyperparameters.
     """
@@ -92,6 +94,8 @@ class Algorithm(ABC):
     source: ClassVar[str]
     family: ClassVar[Literal["shallow", "deep"]]
     label_access: ClassVar[LabelAccess] = "none"
+    semi_supervised: ClassVar[bool] = False
+    uses_source: ClassVar[bool] = True
     deterministic: ClassVar[bool] = False
     params_type: ClassVar[type[Params]] = Params
 
@@ -100,6 +104,11 @@ class Algorithm(ABC):
         self.params = params
         self.device = device
         self.seed = seed
+
+    @classmethod
+    def takes_few_labels(cls) -> bool:
+        """Whether it learns from a few labelled target samples."""
+        return cls.label_access == "few" or cls.semi_supervised
 
     @classmethod
     def budget(cls, params: Params, epochs: int) -> int:

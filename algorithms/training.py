@@ -8,12 +8,17 @@ mixed precision, clipping, the guard against NaN, random state and checkpoints a
 An epoch is ⌈max(n_s, n_t) / batch size⌉ steps for every method, ``source_only`` too: methods are compared after
 the same number of updates, and a small source (448 images of dslr against 2817 of amazon) is not cut short.
 Each step takes one batch of each domain; the smaller domain is gone through more than once.
+
+Where the protocol gives a few target labels, every step draws a batch of those samples too, and their cross-entropy
+(:meth:`DeepMethod.few_label_losses`) joins the method's own losses: the one way in which methods made for no target
+labels take some.
 """
 
 from __future__ import annotations
 
 import math
 import operator
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +30,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from algorithms.base import Algorithm, Params, Prediction, StateDict, Task, TrainingError
 from algorithms.networks.augmentation import CROP, centre_crop, random_crop_flip
@@ -86,6 +92,7 @@ class DeepMethod(Algorithm):
     """
 
     family = "deep"
+    semi_supervised = True
     params_type = DeepParams
     class_balanced: ClassVar[bool] = False
     uses_target: ClassVar[bool] = True
@@ -93,18 +100,16 @@ class DeepMethod(Algorithm):
 
     def __init__(self, task: Task, params: Params, device: str = "cpu", seed: int = 0) -> None:
         super().__init__(task, params, device, seed)
-        labelled = self.labelled()
-        inputs, rows = labelled.rows()
-        self._labelled_inputs = _on_device(inputs, device)
-        self._labelled_rows = None if rows is None else _on_device(np.asarray(rows, np.int64), device)
-        self._labels = _on_device(labelled.labels, device)
         self._target_inputs = _on_device(task.target_inputs, device)
+        few = task.target_labelled if self.semi_supervised else None
+        self._few = None if few is None else Batch(_on_device(few.inputs, device), _on_device(few.labels, device))
         self._images = task.target_inputs.ndim == 4
         # Crops are for backbones that take 224 pixels; digits are seen whole.
         self._crops = self._images and task.target_inputs.shape[-1] > CROP
         self._mixed_precision = self._images and torch.device(device).type == "cuda"
         self.epoch = 0
-        self.steps_per_epoch = math.ceil(max(len(labelled), len(task.target_inputs)) / self.params.batch_size)
+        self._most_steps = sys.maxsize
+        self.learn_from(self.labelled())
 
         self._random_state: dict[str, Tensor] = {}
         with self._own_randomness(first=True):
@@ -113,12 +118,7 @@ class DeepMethod(Algorithm):
         self.nets.to(device)
         if self._images:
             self.nets.to(memory_format=torch.channels_last)
-        self.optimizers = {
-            name: self.optimizer(name, _parameters(groups)) for name, groups in self.parameter_groups().items()
-        }
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["initial_lr"] = group["lr"]
+        self.start_optimizers()
 
     # --- what a method overrides ---
 
@@ -184,14 +184,25 @@ class DeepMethod(Algorithm):
             return torch.optim.Adam(groups, lr=p.lr, betas=(p.momentum, 0.999), weight_decay=p.weight_decay, fused=True)
         return torch.optim.SGD(groups, lr=p.lr, momentum=p.momentum, weight_decay=p.weight_decay, fused=True)
 
+    def progress_after(self, epochs: float) -> float:
+        """p ∈ [0, 1] of the schedules after so many epochs of the budget."""
+        return epochs / max(self.task.epochs, 1)
+
     def after_epoch(self) -> None:
         """What follows an epoch's last step, before the epoch counts as done."""
 
     def step(self, source: Batch, target: Tensor, progress: float) -> dict[str, Tensor]:
-        """One update; returns the losses to report. Override it for an update of several gradient steps."""
-        losses = self.losses(source, target, progress)
+        """One update; returns the losses to report. Override it for an update of several gradient steps.
+
+        What overrides it adds :meth:`few_label_losses` to the network's losses, or is not ``semi_supervised``.
+        """
+        losses = self.losses(source, target, progress) | self.few_label_losses()
         self.minimise(losses)
         return losses
+
+    def losses_on_few(self, few: Batch) -> dict[str, Tensor]:
+        """The terms of the loss on a batch of the few labelled target samples, by name: their cross-entropy."""
+        return {"target_classification": cross_entropy(self.forward(few.inputs).logits, few.labels)}
 
     def extra_state(self) -> StateDict:
         """What a method keeps besides networks and optimizers. Saved and handed to :meth:`load_extra_state`."""
@@ -202,11 +213,40 @@ class DeepMethod(Algorithm):
 
     # --- what a method calls ---
 
+    def learn_from(self, labelled: Samples) -> None:
+        """Draw source batches from these samples from now on; the larger of them and the target makes an epoch."""
+        inputs, rows = labelled.rows()
+        self._labelled_inputs = _on_device(inputs, self.device)
+        self._labelled_rows = None if rows is None else _on_device(np.asarray(rows, np.int64), self.device)
+        self._labels = _on_device(labelled.labels, self.device)
+        whole = math.ceil(max(len(labelled), len(self.task.target_inputs)) / self.params.batch_size)
+        self.steps_per_epoch = min(whole, self._most_steps)
+
+    def start_optimizers(self) -> None:
+        """New optimizers of :meth:`parameter_groups`, with nothing of former steps in them."""
+        self.optimizers = {
+            name: self.optimizer(name, _parameters(groups)) for name, groups in self.parameter_groups().items()
+        }
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["initial_lr"] = group["lr"]
+
     def forward_pair(self, source: Tensor, target: Tensor) -> tuple[Output, Output]:
         """Both batches in one pass: batch norm sees both domains, as in the published codes of DANN, CDAN, MCC."""
         n = len(source)
         both = self.forward(torch.cat([source, target]))
         return Output(*(t[:n] for t in both)), Output(*(t[n:] for t in both))
+
+    def few_label_losses(self) -> dict[str, Tensor]:
+        """:meth:`losses_on_few` of a drawn batch; none where the protocol gives no target labels.
+
+        The batch has ``batch_size`` samples, all different; where there are fewer, it has them all.
+        """
+        few = self._few
+        if few is None:
+            return {}
+        rows = torch.randperm(len(few.labels))[: self.params.batch_size].to(self.device)
+        return self.losses_on_few(Batch(self._train_inputs(few.inputs, rows), few.labels[rows]))
 
     def target_batches(self) -> Iterator[Tensor]:
         """The target inputs as evaluation sees them, in drawn batches of ``batch_size``, without a smaller last one."""
@@ -214,6 +254,13 @@ class DeepMethod(Algorithm):
         order = torch.randperm(len(self._target_inputs)).to(self.device)
         for rows in order[: len(order) // size * size].split(size):
             yield self._eval_inputs(self._target_inputs[rows])
+
+    def labelled_batches(self) -> Iterator[Batch]:
+        """The samples that source batches are drawn of, in order and as evaluation sees them."""
+        size = _PREDICT_BATCH["images" if self._images else "vectors"]
+        for rows in torch.arange(len(self._labels), device=self.device).split(size):
+            held = rows if self._labelled_rows is None else self._labelled_rows[rows]
+            yield Batch(self._eval_inputs(self._labelled_inputs[held]), self._labels[rows])
 
     def forward(self, inputs: Tensor, network: nn.Module | None = None) -> Output:
         """The network (or another of its form) in mixed precision where that is on; what comes out is float32."""
@@ -254,7 +301,7 @@ class DeepMethod(Algorithm):
             source_rows = self._source_order().split(batch_size)
             target_rows = _shuffled(len(self._target_inputs), self._drawn).to(self.device).split(batch_size)
             for index in range(self.steps_per_epoch):
-                progress = (self.epoch + index / self.steps_per_epoch) / max(self.task.epochs, 1)
+                progress = self.progress_after(self.epoch + index / self.steps_per_epoch)
                 self._set_learning_rate(progress)
                 rows = source_rows[index]
                 held = rows if self._labelled_rows is None else self._labelled_rows[rows]
@@ -277,6 +324,7 @@ class DeepMethod(Algorithm):
     def shorten_epoch(self, steps: int) -> float:
         """Make epochs of at most so many steps; return the share of a whole epoch that this is."""
         whole = self.steps_per_epoch
+        self._most_steps = steps
         self.steps_per_epoch = min(steps, whole)
         return self.steps_per_epoch / whole
 

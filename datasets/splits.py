@@ -49,16 +49,20 @@ def holdout(labels: NDArray[np.integer], fraction: float, seed: int) -> tuple[In
     return _draw(codes, np.minimum(take, counts - 1), rng)
 
 
-def few_shot(labels: NDArray[np.integer], per_class: int, seed: int) -> tuple[Indices, Indices]:
+def few_shot(
+    labels: NDArray[np.integer], per_class: int, seed: int, among: NDArray[np.integer] | None = None
+) -> tuple[Indices, Indices]:
     """Draw a few labelled samples of each class; only the rest may be scored.
 
     A class always keeps one sample in the rest, so one of ``per_class`` samples or fewer gives fewer. With
-    one seed, the draw of k samples per class contains that of k − 1.
+    one seed, the draw of k samples per class contains that of k − 1, and that among some classes is the part of
+    theirs of the draw among all.
 
     Args:
         labels: (n,) class indices.
         per_class: samples to draw of each class, at least 0.
         seed: of the draw.
+        among: the classes to draw of; None: all.
 
     Returns:
         ``(drawn, rest)``: sorted, disjoint indices that together are 0 … n − 1.
@@ -68,9 +72,18 @@ def few_shot(labels: NDArray[np.integer], per_class: int, seed: int) -> tuple[In
     """
     if per_class < 0:
         raise DataError(f"the number of labelled samples per class must be at least 0, not {per_class}")
-    _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    rest, drawn = _draw(codes, np.minimum(per_class, counts - 1), np.random.default_rng(seed))
+    known, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    take = np.minimum(per_class, counts - 1)
+    if among is not None:
+        take[~np.isin(known, among)] = 0
+    rest, drawn = _draw(codes, take, np.random.default_rng(seed))
     return drawn, rest
+
+
+def some_classes(num_classes: int, n: int, seed: int) -> Indices:
+    """Draw n of the classes 0 … K − 1, sorted; with one seed, the draw of n contains that of n − 1."""
+    order = np.random.default_rng((seed, num_classes)).permutation(num_classes)
+    return np.sort(order[:n]).astype(np.int64)
 
 
 def folds(labels: NDArray[np.integer], n: int, seed: int) -> list[tuple[Indices, Indices]]:

@@ -15,7 +15,19 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reports import figures, html, latex, markdown, representations, results, selection, summary, tables
+from reports import (
+    figures,
+    html,
+    latex,
+    markdown,
+    representations,
+    results,
+    selection,
+    semi_supervised,
+    summary,
+    tables,
+    transferability,
+)
 from reports.blocks import Block, Drawing, Fold, Heading, Items, Table, Variants
 from reports.ledger import Ledger, LedgerError
 from reports.results import METHOD, Results
@@ -182,7 +194,9 @@ def document(own: Results) -> Iterator[Block]:
         yield Heading(2, "Results" + (f": {_group_name(group)}" if len(groups) > 1 else ""))
         yield from _results(own, views, number)
         yield from _differences(own, comparisons[number], _numbered("critical_difference", number, len(groups)))
-    if not own.records.empty:
+        yield from _few_labels(own, group, number)
+    yield from _transferability(own)
+    if groups:
         yield Heading(2, "How the numbers were chosen")
         yield _choosing(own)
         yield from _some(tables.regrets(own))
@@ -231,12 +245,44 @@ def _results(own: Results, views: _Views, number: int) -> Iterator[Block]:
             _numbered("accuracy", number, groups),
             f"Target accuracy in percent, chosen by {tables.criterion_name(own.criterion)}",
             "The numbers of the table above, as a heat map.",
-            partial(figures.heat_map, group[group["selection"] == own.criterion]),
+            partial(figures.heat_map, group[(group["selection"] == own.criterion) & (group["few"] == "")]),
             on_page=False,
         )
-    yield from _some(tables.matrix(group, own.criterion, ranked=False))
+    yield from _some(tables.matrix(group, own.criterion, access="target_train"))
     gains = views.variants(lambda name: tables.gains(views.group(number, name), name))
     yield dataclasses.replace(gains, printed=[own.criterion])
+
+
+def _few_labels(own: Results, group: pd.DataFrame, number: int) -> Iterator[Block]:
+    """What a few target labels give, apart from what is reached without any."""
+    curves = semi_supervised.curves(own, group)
+    if curves.empty:
+        return
+    yield Heading(3, "With a few target labels")
+    yield semi_supervised.INTRODUCTION
+    yield from semi_supervised.accuracy_tables(curves, own.criterion)
+    yield from _some(tables.matrix(group, own.criterion, access="few"))
+    yield Drawing(
+        _numbered("labels_per_class", number, len(own.groups())),
+        "Target accuracy in percent over labels per class (bars: one standard deviation over seeds)",
+        "A panel for the average and for each pair, a line per method.",
+        partial(semi_supervised.figure, curves),
+    )
+
+
+def _transferability(own: Results) -> Iterator[Block]:
+    found = transferability.curves(own)
+    if found.empty:
+        return
+    yield Heading(2, "How transferable layers are")
+    yield transferability.introduction(found)
+    yield transferability.table(found)
+    yield Drawing(
+        "transferability",
+        "Target accuracy over layers copied, and the difference to a network that copies none",
+        "A line per kind of network; plus signs are those whose copied layers learn on.",
+        partial(transferability.figure, found),
+    )
 
 
 def _differences(own: Results, comparison: Comparison | None, name: str) -> Iterator[Block]:
@@ -407,7 +453,7 @@ def _comparisons(own: Results, views: _Views) -> Iterator[Block]:
     for number, group in enumerate(groups):
         if len(groups) > 1:
             yield Heading(3, _group_name(group))
-        for key in group[METHOD].drop_duplicates().itertuples(index=False, name=None):
+        for key in group[group["few"] == ""][METHOD].drop_duplicates().itertuples(index=False, name=None):
             make = partial(_comparison, views, number, key, references, tables.settings_of(own, key))
             yield Fold(tables.title(key), [views.variants(make, oracle=False)])
     if references.texts:

@@ -134,7 +134,7 @@ def learning_curves(results: Results, records: pd.DataFrame) -> Figure:
     """
     names = names_of(records)
     criterion = selection.of_one_trial(results.criterion)
-    figure, grid = _panels(len(names))
+    figure, grid = panels(len(names))
     curves = dict(list(results.curves.groupby("trial")))
     for axes, (key, name) in zip(grid, names.items(), strict=True):
         own = records[(records[METHOD] == list(key)).all(axis=1)]
@@ -170,7 +170,7 @@ def _panel(axes: Axes, by_epoch: dict[str, pd.DataFrame]) -> None:
             axes.plot(mean, color=color, linewidth=1.8)
 
 
-def _panels(number: int) -> tuple[Figure, list[Axes]]:
+def panels(number: int) -> tuple[Figure, list[Axes]]:
     """A figure of small panels, and as many axes as asked for."""
     columns = min(_COLUMNS, number)
     rows = math.ceil(number / columns)
@@ -218,12 +218,12 @@ def slices(results: Results, found: Mapping[MethodKey, Importance]) -> Figure:
         found: what the params of each method decided, as :func:`reports.tables.importance_of` finds it.
     """
     names = names_of(results.candidates)
-    figure, grid = _panels(sum(len(each.shares) for each in found.values()))
-    panels = iter(grid)
+    figure, grid = panels(sum(len(each.shares) for each in found.values()))
+    waiting = iter(grid)
     for key, each in found.items():
         own = results.candidates[(results.candidates[METHOD] == list(key)).all(axis=1)]
         for param in each.shares:
-            axes = next(panels)
+            axes = next(waiting)
             effects = statistics.by_value(own, param, each.values[param])
             places = _scale(axes, each.values[param])
             x = [places[i] for i in effects.index]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports import paper, selection
+from reports import few_labels, paper, selection
 from reports.kept import FEATURES
 from reports.ledger import FINISHED, Ledger, canonical
 from reports.selection import CELL, ORACLE
@@ -24,11 +24,14 @@ from reports.selection import CELL, ORACLE
 GROUP = ["dataset", "profile", "options", "holdout", "transductive"]
 """Numbers share a table only where these agree. Backbone and training may differ, and are printed in each row."""
 
+COMPARED = frozenset({"transferability"})
+"""Methods whose params are not chosen among but compared, in a part of the report of their own."""
+
 METHOD = ["method", "backbone", "training", "few"]
 """A row of a table."""
 
 SAME_INPUT = [*GROUP, "backbone", "training", "selection"]
-"""Where these agree, a method's gain over ``source_only`` is the method's own."""
+"""Where these and the few-label setting agree, a method's gain over ``source_only`` is the method's own."""
 
 COLUMNS = [
     "experiment",
@@ -49,6 +52,7 @@ COLUMNS = [
     "profile",
     "training",
     "few",
+    "labels_per_class",
     "family",
     "label_access",
     "best_over_epochs",
@@ -114,9 +118,9 @@ class Results:
         """Number of trials by state."""
         return {str(state): int(n) for state, n in self.trials["state"].value_counts().items()}
 
-    def access(self, method: str) -> str:
-        """Which target labels a method sees."""
-        return _access(self.experiment, self.trials, method)
+    def unsupervised(self, rows: pd.DataFrame) -> pd.Series:
+        """Of each row with the columns ``method`` and ``few``, whether no target label took part in it."""
+        return _access(self.experiment, self.trials, rows) == "none"
 
     def by(self, criterion: str) -> Results:
         """The same experiment, its trials chosen by another criterion; ``curves`` stay those of the own one.
@@ -128,8 +132,12 @@ class Results:
         return dataclasses.replace(self, criterion=criterion, records=records)
 
     def groups(self) -> list[pd.DataFrame]:
-        """The records, one frame for each protocol that may share a table, in plan order."""
-        return [group for _, group in self.records.groupby(GROUP, sort=False, dropna=False)]
+        """The records, one frame for each protocol that may share a table, in plan order.
+
+        Those of methods in :data:`COMPARED` are left out: nothing is chosen of them.
+        """
+        records = self.records[~self.records["method"].isin(COMPARED)]
+        return [group for _, group in records.groupby(GROUP, sort=False, dropna=False)]
 
 
 def dicts(rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -186,8 +194,7 @@ def _judged(
     records["experiment"] = name
     family = experiment.get("family", {})
     records["family"] = [family.get(method, "") for method in records["method"]]
-    access = {m: _access(experiment, trials, m) for m in records["method"].unique()}
-    records["label_access"] = records["method"].map(access)
+    records["label_access"] = _access(experiment, trials, records)
     return _with_gains(_with_published(records))
 
 
@@ -202,17 +209,20 @@ def _with_protocol(rows: pd.DataFrame) -> pd.DataFrame:
         options=[canonical(p.get("options") or {}) for p in protocols],
         holdout=[p.get("holdout") for p in protocols],
         transductive=[bool(p.get("transductive", False)) for p in protocols],
-        few=["" if p.get("few") is None else str(p["few"]) for p in protocols],
+        few=[few_labels.text(p.get("few")) for p in protocols],
+        labels_per_class=[(p.get("few") or {}).get("per_class", 0) for p in protocols],
+        labelled_classes=[(p.get("few") or {}).get("classes") or 0 for p in protocols],
+        labels_else=[few_labels.text(p.get("few"), count=False) for p in protocols],
     )
 
 
-def _access(experiment: dict[str, Any], trials: pd.DataFrame, method: str) -> str:
-    declared = experiment.get("label_access", {}).get(method)
-    if declared is not None:
-        return str(declared)
+def _access(experiment: dict[str, Any], trials: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
+    """Which target labels each row saw: those that its method declares, or ``few`` where the protocol gives a few."""
+    declared = experiment.get("label_access", {})
     # A method that only a former experiment file named: one that runs from a target to itself saw its labels.
-    rows = trials[trials["method"] == method]
-    return "target_train" if (rows["source"] == rows["target"]).any() else "none"
+    to_itself = set(trials.loc[(trials["source"] == trials["target"]) & (trials["few"] == ""), "method"])
+    guessed = {m: "target_train" if m in to_itself else "none" for m in rows["method"].unique()}
+    return rows["method"].map({**guessed, **declared}).where(rows["few"] == "", "few")
 
 
 def _records(candidates: pd.DataFrame, trials: pd.DataFrame, criterion: str) -> pd.DataFrame:
@@ -247,7 +257,13 @@ def _curves(epochs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_published(records: pd.DataFrame) -> pd.DataFrame:
-    found = [paper.lookup(r["dataset"], r["method"], r["source"], r["target"], r["backbone"]) for r in dicts(records)]
+    # What is published was measured without a few target labels.
+    found = [
+        paper.Published()
+        if r["few"]
+        else paper.lookup(r["dataset"], r["method"], r["source"], r["target"], r["backbone"])
+        for r in dicts(records)
+    ]
     columns: dict[str, list[Any]] = {}
     for kind in ("paper", "replication"):
         values = [getattr(published, kind) for published in found]
@@ -262,9 +278,10 @@ def _with_gains(records: pd.DataFrame) -> pd.DataFrame:
     accuracy = "target_accuracy_mean"
     lower = records[records["method"] == "source_only"]
     upper = records[(records["method"] == "target_only") & (records["source"] == records["target"])]
-    lower = lower.drop_duplicates([*SAME_INPUT, "source", "target"]).set_index([*SAME_INPUT, "source", "target"])
+    same_pair = [*SAME_INPUT, "few", "source", "target"]
+    lower = lower.drop_duplicates(same_pair).set_index(same_pair)
     upper = upper.drop_duplicates([*SAME_INPUT, "target"]).set_index([*SAME_INPUT, "target"])
-    records = records.join(lower[accuracy].rename("lower"), on=[*SAME_INPUT, "source", "target"])
+    records = records.join(lower[accuracy].rename("lower"), on=same_pair)
     records = records.join(upper[accuracy].rename("upper"), on=[*SAME_INPUT, "target"])
     own = records["method"].isin(["source_only", "target_only"])
     gain = (records[accuracy] - records["lower"]).mask(own)

@@ -69,6 +69,8 @@ _OF_LOGITS = ("information_maximization", "entropy", "bnm", "snd")
 CELL = ["dataset", "method", "source", "target", "protocol"]
 """Hyperparameters compete among trials that agree in these columns, and nowhere else."""
 
+_SAME = [*CELL, "params", "budget"]
+
 COLLAPSED = 0.5
 """A trial that predicts at most this share of the classes on the target has collapsed."""
 
@@ -283,10 +285,18 @@ def _stored(path: str) -> NDArray[Any] | None:
         return None
 
 
-def summarize(candidates: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
-    """Each chosen trial's accuracy over seeds: that of the whole runs of its params in its cell.
+def runs(candidates: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+    """The whole runs, of any seed, of the chosen trials' params in their cells.
 
     A chosen trial that was stopped early stands for itself until such a run is there.
+    """
+    whole = candidates[candidates["state"] == "done"].merge(chosen[_SAME], on=_SAME)
+    lacking = chosen[~chosen.set_index(_SAME).index.isin(whole.set_index(_SAME).index)]
+    return pd.concat([whole, candidates[candidates["id"].isin(lacking["id"])]])
+
+
+def summarize(candidates: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+    """Each chosen trial's accuracy over seeds: that of its :func:`runs`.
 
     Args:
         candidates: see :func:`candidates`.
@@ -297,19 +307,19 @@ def summarize(candidates: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
         ``best_accuracy_mean``, ``seeds`` (their number), and ``trials``, ``epochs_spent_cell``: what the
         search of the cell took.
     """
-    same = [*CELL, "params", "budget"]
-    whole = candidates[candidates["state"] == "done"].merge(chosen[same], on=same)
-    lacking = chosen[~chosen.set_index(same).index.isin(whole.set_index(same).index)]
-    runs = pd.concat([whole, candidates[candidates["id"].isin(lacking["id"])]])
-    over_seeds = runs.groupby(same).agg(
-        target_accuracy_mean=("target_accuracy", "mean"),
-        target_accuracy_std=("target_accuracy", "std"),
-        best_accuracy_mean=("best_accuracy", "mean"),
-        seeds=("seed", "nunique"),
+    over_seeds = (
+        runs(candidates, chosen)
+        .groupby(_SAME)
+        .agg(
+            target_accuracy_mean=("target_accuracy", "mean"),
+            target_accuracy_std=("target_accuracy", "std"),
+            best_accuracy_mean=("best_accuracy", "mean"),
+            seeds=("seed", "nunique"),
+        )
     )
     search = candidates[candidates["role"] == "search"].groupby(CELL)
     effort = search.agg(trials=("id", "size"), epochs_spent_cell=("epochs_spent", "sum"))
-    return chosen.join(over_seeds, on=same).join(effort, on=CELL)
+    return chosen.join(over_seeds, on=_SAME).join(effort, on=CELL)
 
 
 def with_choice(candidates: pd.DataFrame) -> pd.DataFrame:

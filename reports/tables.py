@@ -96,17 +96,19 @@ def _backbone(backbone: str, training: str) -> str:
 
 
 def _label(method: str, few: str) -> str:
-    return f"{method} ({few} per class)" if few else method
+    return f"{method} ({few})" if few else method
 
 
 def names_of(records: pd.DataFrame) -> dict[MethodKey, str]:
-    """A short name for each row of a matrix: the method's, with what tells it from a namesake."""
+    """A short name for each row of a matrix: the method's, with what tells it from its namesakes."""
     keys = list(records[METHOD].drop_duplicates().itertuples(index=False, name=None))
-    methods = [key[0] for key in keys]
-    return {
-        key: key[0] if methods.count(key[0]) == 1 else f"{key[0]} ({', '.join(part for part in key[1:] if part)})"
-        for key in keys
-    }
+
+    def name(key: MethodKey) -> str:
+        namesakes = [other for other in keys if other[0] == key[0]]
+        differs = [part for i, part in enumerate(key) if part and len({other[i] for other in namesakes}) > 1]
+        return f"{key[0]} ({', '.join(differs)})" if differs else key[0]
+
+    return {key: name(key) for key in keys}
 
 
 def _rows_of(records: pd.DataFrame) -> list[tuple[MethodKey, pd.DataFrame]]:
@@ -127,16 +129,16 @@ def _average(values: Sequence[float], digits: int = 1) -> str:
     return mean if len(known) == len(values) else f"{mean} ({len(known)} of {len(values)})"
 
 
-def matrix(group: pd.DataFrame, chosen_by: str, ranked: bool = True) -> Table | None:
+def matrix(group: pd.DataFrame, chosen_by: str, access: str = "none") -> Table | None:
     """Methods × pairs: target accuracy in percent, with an average.
 
     Args:
         group: the records that may share a table: one of :meth:`Results.groups`.
         chosen_by: the criterion, or ``oracle``.
-        ranked: methods without access to target labels, the best of each column in bold; else the others.
+        access: which target labels the methods see; those that see none are ranked, the best of each column in bold.
     """
-    pairs = pairs_of(group)
-    records = group[(group["selection"] == chosen_by) & ((group["label_access"] == "none") == ranked)]
+    pairs, ranked = pairs_of(group), access == "none"
+    records = group[(group["selection"] == chosen_by) & (group["label_access"] == access)]
     if records.empty or not pairs:
         return None
     headers, legend = _columns(pairs)
@@ -147,9 +149,9 @@ def matrix(group: pd.DataFrame, chosen_by: str, ranked: bool = True) -> Table | 
     places = _places(means) if ranked else [[0] * (len(pairs) + 1) for _ in of_methods]
     rows: list[list[Cell | str]] = []
     for ((method, backbone, training, few), own), values, place in zip(of_methods, means, places, strict=True):
-        row: list[Cell | str] = [_label(method, few), _backbone(backbone, training)]
+        row: list[Cell | str] = [method, _backbone(backbone, training)]
         if not ranked:
-            row.append(_ACCESS.get(own["label_access"].iloc[0], own["label_access"].iloc[0]))
+            row.append(few or "all but those scored (upper bound)")
         for cell, value, at in zip(_by_pair(own, pairs), values, place[:-1], strict=True):
             row.append(MISSING if cell is None else _accuracy_cell(cell, value, at))
         complete = sum(values) / len(values)
@@ -158,7 +160,7 @@ def matrix(group: pd.DataFrame, chosen_by: str, ranked: bool = True) -> Table | 
     if records["unfinished"].any():
         notes.append(f"{UNFINISHED} the search of this cell is not finished.")
     how = "the oracle (best target accuracy; for reporting only)" if chosen_by == ORACLE else criterion_name(chosen_by)
-    what = "" if ranked else "methods that see target labels (bounds, not competitors), "
+    what = _SEEING.get(access, "")
     caption = f"Target accuracy in percent, {what}chosen by {how}"
     align = "ll" + ("" if ranked else "l") + "r" * (len(pairs) + 1)
     return Table(caption, headers, rows, align, notes, shaded=ranked)
@@ -181,7 +183,10 @@ def _details(record: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-_ACCESS = {"target_train": "all but those scored (upper bound)", "few": "a few"}
+_SEEING = {
+    "target_train": "methods that see all other target labels (bounds, not competitors), ",
+    "few": "methods that see a few target labels, ",
+}
 
 
 def _places(means: Sequence[Sequence[float]]) -> list[list[int]]:
@@ -456,8 +461,7 @@ def regrets(results: Results) -> Table | None:
 
 def _with_a_choice(results: Results) -> pd.DataFrame:
     """The trials that compete, of cells with more than one, by methods that see no target labels."""
-    methods = [m for m in results.candidates["method"].unique() if results.access(m) == "none"]
-    return selection.with_choice(results.candidates[results.candidates["method"].isin(methods)])
+    return selection.with_choice(results.candidates[results.unsupervised(results.candidates)])
 
 
 def _by_chance(pool: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
@@ -500,11 +504,11 @@ def ranking(comparison: Comparison, chosen_by: str) -> Table:
 def importance_of(results: Results) -> dict[MethodKey, Importance]:
     """What hyperparameters decided, for each method that searched any and sees no target labels."""
     found = {}
-    for key in names_of(results.candidates):
-        if results.access(key[0]) == "none":
-            own = results.candidates[(results.candidates[METHOD] == list(key)).all(axis=1)]
-            if (each := statistics.importance(own)) is not None:
-                found[key] = each
+    candidates = results.candidates[results.unsupervised(results.candidates)]
+    for key in names_of(candidates):
+        own = candidates[(candidates[METHOD] == list(key)).all(axis=1)]
+        if (each := statistics.importance(own)) is not None:
+            found[key] = each
     return found
 
 
@@ -706,7 +710,7 @@ def protocol_text(protocol: Mapping[str, Any]) -> str:
         "adapts to the unlabelled samples it is scored on" if protocol["transductive"] else "separate test set"
     )
     if protocol["few"]:
-        parts.append(f"{protocol['few']} labelled target samples per class")
+        parts.append(f"labelled target samples: {protocol['few']}")
     return ", ".join(parts)
 
 

@@ -20,7 +20,7 @@ from algorithms.networks.backbones import BackboneError
 from datasets import base
 from datasets import fetch as fetching
 from datasets.base import DataError, Dataset
-from reports import document, figures, markdown
+from reports import document, few_labels, figures, markdown
 from reports.ledger import FILE, FINISHED, Ledger, TrialRow
 from sweep import SweepError, doctor, experiment, plan, reading, resources
 from sweep.forecast import Forecast
@@ -182,13 +182,14 @@ def _plan_table(sweep: Run, loaded: experiment.Experiment) -> Table:
         cells = len({row.cell for row in rows})
         epochs = sum(row.budget for row in rows)
         numbers = (cells, len(rows), epochs, f"{cpu:g}", f"{gpu:g}", done)
-        table.add_row(method, protocol["backbone"], *map(str, numbers))
+        table.add_row(method + few_labels.tag(protocol["few"]), protocol["backbone"], *map(str, numbers))
     every = [row for rows in by_method.values() for row in rows]
     done = sum(states.get(row.id) in FINISHED for row in every)
     cells = len({row.cell for row in every})
     table.add_row("all", "", *map(str, (cells, len(every), sum(r.budget for r in every), "", "", done)), style="bold")
     if loaded.confirm.seeds > 1:
-        table.caption = f"and {loaded.confirm.seeds - 1} more seeds of each cell's choice by {loaded.criterion}"
+        which = f"each cell's choice by {loaded.criterion}" if loaded.confirm.settings == "chosen" else "every trial"
+        table.caption = f"and {loaded.confirm.seeds - 1} more seeds of {which}"
     return table
 
 

@@ -10,7 +10,7 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
@@ -20,6 +20,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 import algorithms.registry
 import datasets.registry
+from algorithms.base import Algorithm
 from algorithms.msda import MSDAParams
 from algorithms.networks import BACKBONES, PUBLISHED, SCRATCH
 from datasets.base import Dataset
@@ -36,6 +37,9 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+LabelCount = Annotated[int, Field(ge=0, le=10_000)]
+
+
 class Protocol(_Strict):
     """What, besides method and pair, decides a result: backbone and how it is trained."""
 
@@ -44,6 +48,19 @@ class Protocol(_Strict):
     weights: str | None = Field(None, description="file of pretrained weights, instead of the published ones")
     holdout: float | None = Field(None, ge=0, lt=1, description="share of the source held out; absent: the dataset's")
     msda: MSDAParams | None = Field(None, description="vectors are replaced by their mSDA representation, pair by pair")
+    target_labels_per_class: LabelCount | list[LabelCount] = Field(
+        0, description="drawn with the trial's seed, never scored; several numbers: cells of their own for each"
+    )
+    target_labelled_classes: int | None = Field(
+        None, ge=1, description="only so many drawn classes get labels, and only the others are scored; absent: all"
+    )
+    source: bool = Field(True, description="false: methods learn from the few target labels alone, once per target")
+
+    @property
+    def label_counts(self) -> list[int]:
+        """The numbers of target labels per class, each once."""
+        counts = self.target_labels_per_class
+        return list(dict.fromkeys(counts)) if isinstance(counts, list) else [counts]
 
 
 class EarlyStopping(_Strict):
@@ -59,6 +76,9 @@ class Confirm(_Strict):
     """More seeds for each cell's chosen params."""
 
     seeds: int = Field(1, ge=1, le=100, description="seeds in all, the search's included")
+    settings: Literal["chosen", "all"] = Field(
+        "chosen", description="all: for every trial of the search, where params are not chosen among but compared"
+    )
 
 
 class Resources(_Strict):
@@ -347,7 +367,7 @@ def _check(experiment: Experiment, lines: _Lines) -> None:
         for i, one in enumerate(experiment.entries(method)):
             place = ("methods", method, i) if several else ("methods", method)
             _check_method(method, one, dataset.domains, lines, place)
-            _check_protocol_of(experiment, one, dataset, lines, place)
+            _check_protocol_of(experiment, method, one, dataset, lines, place)
             for key in DENSE if experiment.under(one).protocol.backbone in PUBLISHED else ():
                 if key in one:
                     where, backbone = lines.at((*place, key)), experiment.under(one).protocol.backbone
@@ -362,7 +382,12 @@ def _check_options(experiment: Experiment, dataset: type[Dataset], lines: _Lines
 
 
 def _check_protocol_of(
-    experiment: Experiment, entry: Mapping[str, Any], dataset: type[Dataset], lines: _Lines, place: tuple[Any, ...]
+    experiment: Experiment,
+    method: str,
+    entry: Mapping[str, Any],
+    dataset: type[Dataset],
+    lines: _Lines,
+    place: tuple[Any, ...],
 ) -> None:
     """A method's own protocol and options of the dataset."""
     for key in ("protocol", "dataset_options"):
@@ -385,8 +410,39 @@ def _check_protocol_of(
                 f"samples there are or what they look like: make another experiment of it"
             )
     _check_protocol(own.protocol, dataset, lines, place)
+    _check_labels(own.protocol, algorithms.registry.get(method), dataset, lines, place)
     if experiment.proxy_a_distance and dataset.raw_backbone == "pixels" and own.protocol.training != "frozen":
         raise SweepError(f"{lines.at(('proxy_a_distance',))}: it is measured on vectors; {dataset.name} has images")
+
+
+def _check_labels(
+    protocol: Protocol, method: type[Algorithm], dataset: type[Dataset], lines: _Lines, place: tuple[Any, ...]
+) -> None:
+    """Whether a method can do with the target labels that it is given."""
+
+    def at(key: str) -> str:
+        own = lines.at((*place, "protocol", key))
+        return own if own.endswith(key) else lines.at(("protocol", key))
+
+    if not protocol.label_counts:
+        raise SweepError(f"{at('target_labels_per_class')}: an empty list")
+    classes = protocol.target_labelled_classes
+    if classes is not None and classes >= len(dataset.classes):
+        raise SweepError(
+            f"{at('target_labelled_classes')}: leaves no class to score, {dataset.name} has {len(dataset.classes)} "
+            f"(it is {classes})"
+        )
+    given = max(protocol.label_counts)
+    if method.label_access == "target_train":
+        return
+    if given and not method.takes_few_labels():
+        raise SweepError(
+            f"{lines.at(place)}: {method.name} learns from no target labels: give it "
+            "`protocol: {target_labels_per_class: 0}`, or leave it out"
+        )
+    if not given and (method.label_access == "few" or not protocol.source):
+        what = method.name if protocol.source else f"{method.name} without a source"
+        raise SweepError(f"{lines.at(place)}: {what} needs target labels: set protocol.target_labels_per_class")
 
 
 def _check_protocol(protocol: Protocol, dataset: type[Dataset], lines: _Lines, place: tuple[Any, ...] = ()) -> None:

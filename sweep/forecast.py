@@ -86,7 +86,7 @@ def forecast(
         timed = same_pair[:: max(1, (len(same_pair) - 1) // (CONFIGURATIONS - 1))][:CONFIGURATIONS]
         costs = [_measure(row, experiment, domains, num_classes, pretrained or {}, device) for row in timed]
         build, epoch, thorough = (sum(part) / len(costs) for part in zip(*costs, strict=True))
-        confirmed = {row.cell: row for row in trials}.values() if _varies(trials[0]) else ()
+        confirmed = _confirmed(experiment, trials) if _varies(trials[0]) else ()
         epochs = [(row, _played(row, rungs, chance)) for row in trials]
         epochs += [(row, row.budget) for row in confirmed for _ in range(experiment.confirm.seeds - 1)]
         spent[method] += sum(
@@ -105,8 +105,13 @@ def _played(row: TrialRow, rungs: Rungs, chance: random.Random) -> int:
     return row.budget
 
 
+def _confirmed(experiment: Experiment, trials: Sequence[TrialRow]) -> Sequence[TrialRow]:
+    """A trial for each that will be run with more seeds."""
+    return trials if experiment.confirm.settings == "all" else list({row.cell: row for row in trials}.values())
+
+
 def _varies(row: TrialRow) -> bool:
-    return not (algorithms.registry.get(row.method).deterministic and not json.loads(row.protocol)["holdout"])
+    return plan.varies(algorithms.registry.get(row.method), json.loads(row.protocol))
 
 
 def _size(row: TrialRow, domains: Mapping[tuple[str, str], Domain]) -> int:

@@ -24,7 +24,7 @@ from datasets.base import Dataset, Progress
 from reports import selection
 from reports.ledger import TrialRow, canonical
 from sweep import SweepError
-from sweep.experiment import RESERVED, Experiment, parse_pair
+from sweep.experiment import RESERVED, Experiment, Protocol, parse_pair
 
 MIN_CELL = 6  # cells with fewer search trials are not stopped early
 
@@ -98,15 +98,15 @@ def search(experiment: Experiment) -> list[TrialRow]:
         cls = algorithms.registry.get(method)
         for entry in experiment.entries(method):
             settings = configurations(method, entry, experiment.seed)
-            protocol = protocol_of(experiment.under(entry), cls)
-            for source, target in _scored_pairs(experiment, cls, entry):
-                order = _generator(experiment.seed, f"{method} {source} {target}").permutation(len(settings))
-                cells.append(
-                    [
-                        _row(experiment, cls, protocol, source, target, settings[i], experiment.seed, "search")
-                        for i in order
-                    ]
-                )
+            for protocol in protocols_of(experiment.under(entry), cls):
+                for source, target in _scored_pairs(experiment, cls, protocol, entry):
+                    order = _generator(experiment.seed, f"{method} {source} {target}").permutation(len(settings))
+                    cells.append(
+                        [
+                            _row(experiment, cls, protocol, source, target, settings[i], experiment.seed, "search")
+                            for i in order
+                        ]
+                    )
     rounds = itertools.zip_longest(*cells)
     rows = {row.id: row for group in rounds for row in group if row is not None}
     return list(rows.values())  # entries of a method that overlap plan a trial once
@@ -132,19 +132,24 @@ def present(rows: Sequence[TrialRow], dataset: Dataset) -> tuple[list[TrialRow],
 
 
 def confirmation(experiment: Experiment, candidates: pd.DataFrame) -> list[TrialRow]:
-    """More seeds for each cell's chosen params, for the cells of ``candidates`` (whose search is complete).
+    """More seeds for each cell's chosen params (or all of its params, if the experiment says so).
+
+    The cells are those of ``candidates``, whose search is complete.
 
     As many whole runs as the experiment wants seeds. The search's own counts among them unless it was stopped early,
-    for then it is shorter than they are. A deterministic method on a fixed split gives the same numbers for every
-    seed: it has one.
+    for then it is shorter than they are. A method for which :func:`varies` does not hold has one.
     """
     if experiment.confirm.seeds == 1 or candidates.empty:
         return []
     rows = []
-    for chosen in selection.choose(candidates, experiment.criterion).to_dict("records"):
+    if experiment.confirm.settings == "all":
+        repeated = selection.eligible(candidates)
+    else:
+        repeated = selection.choose(candidates, experiment.criterion)
+    for chosen in repeated.to_dict("records"):
         cls = algorithms.registry.get(str(chosen["method"]))
         protocol = json.loads(str(chosen["protocol"]))
-        if cls.deterministic and not protocol["holdout"]:
+        if not varies(cls, protocol):
             continue
         params = cls.params_type.model_validate_json(str(chosen["params"]))
         seeds = experiment.confirm.seeds + (chosen["state"] == "stopped")
@@ -153,6 +158,11 @@ def confirmation(experiment: Experiment, candidates: pd.DataFrame) -> list[Trial
             for seed in range(experiment.seed + 1, experiment.seed + seeds)
         ]
     return rows
+
+
+def varies(cls: type[Algorithm], protocol: Mapping[str, Any]) -> bool:
+    """Whether seeds differ: not those of a deterministic method on samples of which none are drawn."""
+    return not cls.deterministic or bool(protocol["holdout"]) or protocol["few"] is not None
 
 
 def stoppable_cells(rows: Iterable[TrialRow]) -> set[tuple[str, str, str, str]]:
@@ -203,8 +213,26 @@ def _draw(value: Any, rng: np.random.Generator) -> Any:
     return int(drawn) if "randint" in kind else float(f"{drawn:.4g}")
 
 
-def protocol_of(experiment: Experiment, cls: type[Algorithm]) -> dict[str, Any]:
-    """The protocol under which a method's cells run, as the ledger keeps it.
+def protocols_of(experiment: Experiment, cls: type[Algorithm]) -> Iterator[dict[str, Any]]:
+    """The protocols under which a method's cells run, as the ledger keeps them: one for each few-label setting."""
+    protocol = _protocol_of(experiment, cls)
+    for few in _few_labels(experiment.protocol, cls):
+        yield {**protocol, "few": few}
+
+
+def _few_labels(wanted: Protocol, cls: type[Algorithm]) -> Iterator[dict[str, Any] | None]:
+    """The few-label settings of a method; None is the one without labels, and that of all target training labels."""
+    if cls.label_access == "target_train":
+        yield None
+        return
+    for count in wanted.label_counts:
+        if count or (wanted.source and cls.label_access != "few"):
+            few = {"per_class": count, "classes": wanted.target_labelled_classes, "source": wanted.source}
+            yield few if count or few["classes"] else None
+
+
+def _protocol_of(experiment: Experiment, cls: type[Algorithm]) -> dict[str, Any]:
+    """All of a method's protocol but its few-label setting.
 
     Shallow methods work on vectors: on the frozen features of a pretrained backbone, or on the dataset's own.
     """
@@ -228,7 +256,6 @@ def protocol_of(experiment: Experiment, cls: type[Algorithm]) -> dict[str, Any]:
         "holdout": dataset.holdout if wanted.holdout is None else wanted.holdout,
         "transductive": dataset.transductive,
         "profile": experiment.profile,
-        "few": None,
     }
 
 
@@ -261,10 +288,13 @@ def _pairs(experiment: Experiment, entry: Mapping[str, Any]) -> list[tuple[str, 
     return list(dict.fromkeys(parse_pair(str(text), domains, "pairs") for text in texts))
 
 
-def _scored_pairs(experiment: Experiment, cls: type[Algorithm], entry: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _scored_pairs(
+    experiment: Experiment, cls: type[Algorithm], protocol: Mapping[str, Any], entry: Mapping[str, Any]
+) -> list[tuple[str, str]]:
     """The pairs of a method; one that trains on the target alone runs once per target, as target → target."""
     pairs = _pairs(experiment, entry)
-    if cls.label_access == "target_train":
+    few = protocol["few"]
+    if not cls.uses_source or (few is not None and not few["source"]):
         return [(target, target) for target in dict.fromkeys(t for _, t in pairs)]
     return pairs
 

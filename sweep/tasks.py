@@ -29,6 +29,21 @@ _IMAGES_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
+class FewLabels:
+    """The few-label setting.
+
+    Attributes:
+        per_class: labelled target samples of each class.
+        classes: how many classes have them; then only samples of the others are scored. None: all.
+        source: whether methods have the source, too.
+    """
+
+    per_class: int
+    classes: int | None = None
+    source: bool = True
+
+
+@dataclass(frozen=True)
 class Setting:
     """What, besides the data and the method, a task depends on."""
 
@@ -41,6 +56,7 @@ class Setting:
     pretrained: StateDict | None = None
     values: ValueRange = "symmetric"
     proxy_a_distance: bool = False
+    few: FewLabels | None = None
 
 
 def setting_of(
@@ -70,6 +86,7 @@ def setting_of(
         pretrained=pretrained,
         values=protocol["options"].get("values", "symmetric"),
         proxy_a_distance=proxy_a_distance,
+        few=None if protocol["few"] is None else FewLabels(**protocol["few"]),
     )
 
 
@@ -97,12 +114,13 @@ class Scoring:
     """Scores a model on samples whose labels it never sees.
 
     Args:
-        target: labelled target samples that are scored.
+        target: labelled target samples.
         target_inputs: unlabelled target training inputs, for the criteria.
         source: labelled source training samples; None: no source score.
         validation: source samples held out of training; None where the protocol holds out nothing.
         num_classes: K.
         proxy_a_distance: whether to measure it between the domains, among what ``thorough`` adds.
+        rows: which of ``target`` are scored; None: all.
     """
 
     def __init__(
@@ -113,8 +131,10 @@ class Scoring:
         validation: Samples | None,
         num_classes: int,
         proxy_a_distance: bool = False,
+        rows: NDArray[np.integer] | None = None,
     ) -> None:
         self._proxy_a_distance = proxy_a_distance
+        self._rows: Any = slice(None) if rows is None else rows
         self._target, self._target_inputs, self._source, self._validation = target, target_inputs, source, validation
         self._num_classes = num_classes
 
@@ -127,8 +147,7 @@ class Scoring:
                 as the rest.
         """
         on_training = model.predict(self._target_inputs)
-        transductive = self._target.inputs is self._target_inputs
-        on_scored = on_training if transductive else model.predict(self._target.inputs)
+        scored, labels = self.on_scored(model, on_training)
         held = None if self._validation is None else model.predict(self._validation.inputs)
         on_source: Prediction | None = None
         if self._source is not None and (held is None or thorough):
@@ -138,14 +157,31 @@ class Scoring:
         if thorough:
             found |= self._dearer(model, on_training, on_source, held)
         return Scored(
-            target_accuracy=criteria.accuracy(on_scored.logits, self._target.labels),
+            target_accuracy=criteria.accuracy(scored, labels),
             criteria=found,
             validation=None if held is None else held.logits,
             target=on_training.logits,
-            features=self._features(on_training, on_source, on_scored) if thorough else None,
+            features=self._features(on_training, on_source, criteria.confusion(scored, labels)) if thorough else None,
         )
 
-    def _features(self, on_target: Prediction, on_source: Prediction | None, on_scored: Prediction) -> Features | None:
+    def on_scored(
+        self, model: Algorithm | CrossFit, on_training: Prediction | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Logits (n, K) of the scored samples, and their labels (n,).
+
+        Args:
+            model: what to ask.
+            on_training: what it says of the target's training inputs, where that is known.
+        """
+        transductive = self._target.inputs is self._target_inputs
+        if on_training is None or not transductive:
+            # A transductive method knows its target by the array.
+            on_training = model.predict(self._target_inputs if transductive else self._target.inputs)
+        return on_training.logits[self._rows], self._target.labels[self._rows]
+
+    def _features(
+        self, on_target: Prediction, on_source: Prediction | None, confusion: NDArray[np.int64]
+    ) -> Features | None:
         if on_source is None or self._source is None or on_source.features.shape[1] > WIDEST:
             return None
         source, target = some(len(on_source.features)), some(len(on_target.features))
@@ -154,7 +190,7 @@ class Scoring:
             source_labels=self._source.labels[source],
             target=on_target.features[target].astype(np.float16),
             target_predictions=on_target.logits[target].argmax(axis=1),
-            confusion=criteria.confusion(on_scored.logits, self._target.labels),
+            confusion=confusion,
         )
 
     def _source_score(self, held: Prediction | None, on_source: Prediction | None) -> float:
@@ -224,13 +260,38 @@ def build(
 ) -> tuple[Algorithm | CrossFit, Scoring]:
     """A method ready to train on a pair, and what scores it. The split's seed is the trial's."""
     if cls.label_access == "target_train":
-        return _build_on_target(cls, params, target, setting, device)
-    train, validation = _hold_out(source.train, setting)
-    task = _task(train, validation, target.train.inputs, None, setting)
+        return _build_on_target(cls, params, source, target, setting, device)
+    labelled, scored = _few_labels(target, setting)
+    if labelled is not None and not cls.takes_few_labels():
+        raise TypeError(f"{cls.name} declares that it takes no target labels")
+    if setting.few is not None and not setting.few.source and labelled is not None:
+        train, validation = labelled, None
+        given = labelled if cls.label_access == "few" else None
+    else:
+        train, validation = _hold_out(source.train, setting)
+        given = labelled
+    task = _task(train, validation, target.train.inputs, given, setting)
     scoring = Scoring(
-        target.scored, target.train.inputs, train, validation, setting.num_classes, setting.proxy_a_distance
+        target.scored, target.train.inputs, train, validation, setting.num_classes, setting.proxy_a_distance, scored
     )
     return cls(task, params, device, setting.seed), scoring
+
+
+def _few_labels(target: Domain, setting: Setting) -> tuple[Samples | None, NDArray[np.integer] | None]:
+    """The few labelled target samples, and which of the scored ones remain (None: all).
+
+    They are drawn from the target's training samples. Where those are the scored ones, too, the drawn ones are taken
+    out of them; where only some classes have labels, all samples of these classes are.
+    """
+    few = setting.few
+    if few is None:
+        return None, None
+    among = None if few.classes is None else splits.some_classes(setting.num_classes, few.classes, setting.seed)
+    drawn, rest = splits.few_shot(target.train.labels, few.per_class, setting.seed, among)
+    rows = rest if target.test is None else np.arange(len(target.test))
+    if among is not None:
+        rows = rows[~np.isin(target.scored.labels[rows], among)]
+    return target.train.take(drawn) if len(drawn) else None, rows
 
 
 def _hold_out(samples: Samples, setting: Setting) -> tuple[Samples, Samples | None]:
@@ -241,18 +302,20 @@ def _hold_out(samples: Samples, setting: Setting) -> tuple[Samples, Samples | No
 
 
 def _build_on_target(
-    cls: type[Algorithm], params: Params, target: Domain, setting: Setting, device: str
+    cls: type[Algorithm], params: Params, source: Domain, target: Domain, setting: Setting, device: str
 ) -> tuple[Algorithm | CrossFit, Scoring]:
     """A method that trains on target labels, never on those of samples it is scored on."""
     labelled, validation = _hold_out(target.train, setting)
     if target.test is not None:
-        task = _task(labelled, validation, target.train.inputs, labelled, setting)
+        first = source.train if cls.uses_source else labelled
+        task = _task(first, validation, target.train.inputs, labelled, setting)
         model = cls(task, params, device, setting.seed)
         return model, Scoring(target.test, target.train.inputs, labelled, validation, setting.num_classes)
     models, scored = [], []
     for rows, fold in splits.folds(target.train.labels, FOLDS, setting.seed):
         part = target.train.take(rows)
-        models.append(cls(_task(part, None, target.train.inputs, part, setting), params, device, setting.seed))
+        task = _task(source.train if cls.uses_source else part, None, target.train.inputs, part, setting)
+        models.append(cls(task, params, device, setting.seed))
         scored.append(fold)
     # Out-of-fold accuracy on these labels would be the oracle's: there is no source score without it.
     model_of_all = CrossFit(models, scored, target.train.inputs)

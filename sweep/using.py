@@ -19,7 +19,7 @@ import datasets.registry
 from algorithms.base import Algorithm, StateDict, Task
 from algorithms.networks.backbones import build_backbone, extract_features, load_pretrained
 from datasets.base import DataError, Dataset, Domain, Progress, Samples
-from reports import criteria, selection
+from reports import criteria, few_labels, selection
 from reports.ledger import FILE, FINISHED, Ledger, TrialRow
 from sweep import SweepError, artefacts, features, tasks
 
@@ -61,7 +61,9 @@ class SavedModel:
 
     Args:
         folder: the experiment's results.
-        cell: ``method:source-target``; ``method:source-target@backbone`` where a method ran on several inputs.
+        cell: ``method:source-target``; ``method:source-target@backbone`` where a method ran on several inputs;
+            ``method+3:source-target`` of one that had three target labels per class (``+3of15``: of 15 classes;
+            ``+3only``: without the source).
         data_root: where data sets lie; None where none is known.
         cache: folder for decoded images and features.
         progress: told of slow work.
@@ -78,7 +80,11 @@ class SavedModel:
             found = found[found["state"].isin(FINISHED)]
             chosen = selection.choose(found, experiment.get("criterion", selection.DEFAULT))
         backbones = [json.loads(text)["backbone"] for text in chosen["protocol"]]
-        short = [f"{r['method']}:{r['source']}-{r['target']}" for r in chosen.to_dict("records")]
+        labels = [few_labels.tag(json.loads(text)["few"]) for text in chosen["protocol"]]
+        short = [
+            f"{r['method']}{few}:{r['source']}-{r['target']}"
+            for r, few in zip(chosen.to_dict("records"), labels, strict=True)
+        ]
         names = [f"{name}@{on}" if short.count(name) > 1 else name for name, on in zip(short, backbones, strict=True)]
         matches = [cell in (name, f"{first}@{on}") for name, first, on in zip(names, short, backbones, strict=True)]
         if sum(matches) != 1:
@@ -108,13 +114,8 @@ class SavedModel:
         Raises:
             DataError: the data is missing or damaged.
         """
-        domains = self._domains()
-        model = self._with_data(domains)
-        target = domains[self.row.target]
-        # A transductive method knows its target by the array.
-        inputs = target.train.inputs if target.test is None else target.test.inputs
-        logits = model.predict(inputs).logits
-        labels = target.scored.labels
+        model, scoring = self._with_data(self._domains())
+        logits, labels = scoring.on_scored(model)
         return Evaluation(criteria.accuracy(logits, labels), criteria.confusion(logits, labels), self.recorded)
 
     def predict(self, paths: Sequence[Path]) -> list[Answer]:
@@ -134,7 +135,7 @@ class SavedModel:
             backbone = build_backbone(name, load_pretrained(name, Path(self._weights) if self._weights else None))
             inputs = extract_features(backbone, samples)
         shallow = algorithms.registry.get(self.row.method).family == "shallow"
-        model = self._with_data(self._domains()) if shallow else self._without_data()
+        model = self._with_data(self._domains())[0] if shallow else self._without_data()
         logits = torch.from_numpy(model.predict(inputs).logits)
         confidence, label = (values.tolist() for values in logits.softmax(dim=1).max(dim=1))
         return [
@@ -156,15 +157,15 @@ class SavedModel:
         loaded = features.load(dataset, wanted, self._cache, self._progress, weights)
         return {name: domain for (name, _), domain in loaded.items()}
 
-    def _with_data(self, domains: dict[str, Domain]) -> Algorithm:
-        """The model as it was trained, over the whole of its data."""
+    def _with_data(self, domains: dict[str, Domain]) -> tuple[Algorithm, tasks.Scoring]:
+        """The model as it was trained, over the whole of its data, and what scored it."""
         setting = tasks.setting_of(self.row, self._config["epochs"], self._config["num_classes"])
         cls = algorithms.registry.get(self.row.method)
         params = cls.params_type.model_validate_json(self.row.params)
         source, target = domains[self.row.source], domains[self.row.target]
         setting = dataclasses.replace(setting, training=self._training)
-        model, _ = tasks.build(cls, params, source, target, setting, self._device)
-        return self._restored(model, self._state)
+        model, scoring = tasks.build(cls, params, source, target, setting, self._device)
+        return self._restored(model, self._state), scoring
 
     def _without_data(self) -> Algorithm:
         """A deep model needs of its data only what form it had."""

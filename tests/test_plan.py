@@ -194,3 +194,68 @@ def test_what_is_wrong_in_a_protocol_of_a_method_is_said_in_one_line(tmp_path: P
         assert all(part in str(wrong.value) for part in parts), str(wrong.value)
     with pytest.raises(SweepError, match="mSDA is for vectors"):
         _load(tmp_path, "protocol: {msda: {}}")
+
+
+# --- a few target labels ---
+
+
+def _few(rows: list[TrialRow]) -> list[dict[str, object] | None]:
+    return [json.loads(row.protocol)["few"] for row in rows]
+
+
+def test_each_number_of_target_labels_makes_cells_of_its_own_and_zero_is_the_unsupervised_trial(tmp_path: Path) -> None:
+    methods = {"dann": "{lr: [0.01, 0.1]}"}
+    plain = plan.search(_load(tmp_path, methods=methods))
+    rows = plan.search(_load(tmp_path, "protocol: {target_labels_per_class: [0, 1, 3, 5]}", methods))
+    assert len({row.cell for row in rows}) == 4 * len({row.cell for row in plain})
+    assert len(_ids(rows)) == len(rows) == 4 * len(plain)
+    assert _ids(plain) == {row.id for row, few in zip(rows, _few(rows), strict=True) if few is None}
+    assert {few["per_class"] for few in _few(rows) if few is not None} == {1, 3, 5}
+    confirmed = [r for r in rows if json.loads(r.params)["lr"] == 0.01]
+    found = pd.DataFrame([dataclasses.asdict(row) for row in confirmed])
+    found = found.assign(position=range(len(found)), state="done", information_maximization=1.0, predicted_classes=1.0)
+    again = plan.confirmation(_load(tmp_path, "confirm: {seeds: 2}", methods), found)
+    assert {row.cell for row in again} == {row.cell for row in rows}
+
+
+def test_a_deterministic_method_with_drawn_labels_has_seeds_to_confirm() -> None:
+    nearest = plan.algorithms.registry.get("nearest_neighbor")
+    few = {"per_class": 1, "classes": None, "source": True}
+    assert not plan.varies(nearest, {"holdout": 0, "few": None})
+    assert plan.varies(nearest, {"holdout": 0, "few": few})
+    assert plan.varies(nearest, {"holdout": 0.1, "few": None})
+
+
+def test_what_learns_without_the_source_runs_once_per_target_and_not_without_labels(tmp_path: Path) -> None:
+    methods = {"linear_svm": "{protocol: {source: false, target_labels_per_class: [0, 2]}}", "target_only": "{}"}
+    rows = plan.search(_load(tmp_path, "protocol: {target_labels_per_class: [0, 2]}", methods))
+    assert [(r.method, r.source, r.target) for r in rows] == [
+        ("linear_svm", "photo", "photo"),
+        ("target_only", "photo", "photo"),
+    ]
+    assert _few(rows) == [{"per_class": 2, "classes": None, "source": False}, None]
+
+
+def test_with_labelled_classes_no_labels_at_all_is_a_setting_too_for_others_are_scored(tmp_path: Path) -> None:
+    extra = "protocol: {target_labels_per_class: [0, 3], target_labelled_classes: 4}"
+    rows = plan.search(_load(tmp_path, extra, {"nearest_neighbor": "{pairs: [uci-photo]}"}))
+    assert _few(rows) == [{"per_class": n, "classes": 4, "source": True} for n in (0, 3)]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "method", "parts"),
+    [
+        ("{target_labels_per_class: 3}", "tca", ("tca learns from no target labels", "line 5")),
+        ("{target_labels_per_class: -1}", "dann", ("target_labels_per_class", "greater than or equal to 0", "-1")),
+        ("{target_labels_per_class: []}", "dann", ("target_labels_per_class", "empty list")),
+        ("{target_labels_per_class: 1, target_labelled_classes: 10}", "dann", ("leaves no class to score", "10")),
+        ("{source: false}", "linear_svm", ("linear_svm without a source needs target labels",)),
+    ],
+)
+def test_a_few_label_setting_that_cannot_be_is_refused_in_one_line(
+    tmp_path: Path, protocol: str, method: str, parts: tuple[str, ...]
+) -> None:
+    with pytest.raises(SweepError) as wrong:
+        _load(tmp_path, f"protocol: {protocol}", {method: "{}"})
+    assert all(part in str(wrong.value) for part in parts), str(wrong.value)
+    assert "\n" not in str(wrong.value)

@@ -1,12 +1,14 @@
 """Splits: disjoint, complete, stratified, seeded, and gentle to classes of one sample."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets.base import DataError, Samples
-from datasets.splits import few_shot, folds, holdout
+from datasets.splits import few_shot, folds, holdout, some_classes
 
 LABELS = st.lists(st.integers(0, 6), min_size=1, max_size=120).map(lambda values: np.array(values, dtype=np.int64))
 # Class sizes as in Office-31's dslr: 7 to 31 images.
@@ -68,6 +70,21 @@ def test_few_shot_draws_per_class_and_leaves_one_to_score(labels, per_class, see
 
 def test_more_shots_contain_fewer():
     assert set(few_shot(SMALL, 2, seed=5)[0]) < set(few_shot(SMALL, 3, seed=5)[0])
+
+
+def test_shots_of_some_classes_are_the_same_samples_as_of_all():
+    among = some_classes(5, 3, seed=1)
+    of_all, of_some = few_shot(SMALL, 3, seed=5)[0], few_shot(SMALL, 3, 5, among)[0]
+    assert np.array_equal(of_some, of_all[np.isin(SMALL[of_all], among)])
+    assert np.array_equal(np.bincount(SMALL[of_some], minlength=5), 3 * np.isin(np.arange(5), among))
+
+
+def test_drawn_classes_are_sorted_seeded_and_nested():
+    draws = [some_classes(31, n, seed=2) for n in range(32)]
+    assert all(np.array_equal(draw, np.unique(draw)) and len(draw) == n for n, draw in enumerate(draws))
+    assert all(set(fewer) < set(more) for fewer, more in itertools.pairwise(draws))
+    assert np.array_equal(draws[31], np.arange(31))
+    assert not np.array_equal(some_classes(31, 15, 2), some_classes(31, 15, 3))
 
 
 @settings(deadline=None)

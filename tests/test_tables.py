@@ -130,12 +130,15 @@ def test_profiles_and_dataset_options_never_share_a_table_but_backbones_do(tmp_p
 # --- label access ---
 
 
+FEW = {"per_class": 3, "classes": None, "source": True}
+
+
 def with_bounds(accuracy_of_target_only: float = 90.0) -> list[Run]:
     return [
         *RUNS,
         *(Run("target_only", t, t, {}, [(accuracy_of_target_only, 3.0, 1.0)]) for t in ("webcam", "dslr")),
         *(
-            Run("fine_tune", s, t, {}, [(99.0, 3.0, 1.0)], protocol={**PROTOCOL, "few": 3})
+            Run("fine_tune", s, t, {}, [(99.0, 3.0, 1.0)], protocol={**PROTOCOL, "few": FEW})
             for s, t in PAIRS
         ),
     ]  # fmt: skip
@@ -147,13 +150,17 @@ ACCESS = {"target_only": "target_train", "fine_tune": "few"}
 def test_methods_that_see_target_labels_stand_apart_and_are_not_ranked(tmp_path: Path) -> None:
     own = results.read(experiment(tmp_path, with_bounds(), label_access=ACCESS))
     ranked = tables.matrix(only_group(own), own.criterion)
-    apart = tables.matrix(only_group(own), own.criterion, ranked=False)
+    apart = tables.matrix(only_group(own), own.criterion, access="target_train")
     assert ranked is not None
     assert apart is not None
     assert [r[0] for r in ranked.rows] == ["source_only", "dann"]
     assert "**" in "".join(row(ranked, "dann"))
-    assert [r[0] for r in apart.rows] == ["target_only", "fine_tune (3 per class)"]
+    few = tables.matrix(only_group(own), own.criterion, access="few")
+    assert few is not None
+    assert [r[0] for r in apart.rows] == ["target_only"]
+    assert [(r[0], r[2]) for r in few.rows] == [("fine_tune", "3 per class")]
     assert not apart.ranked
+    assert not few.ranked
     regrets = tables.regrets(own)
     assert regrets is not None
     assert "over 3 cells" in regrets.caption  # of dann; nothing else had a choice
@@ -161,7 +168,7 @@ def test_methods_that_see_target_labels_stand_apart_and_are_not_ranked(tmp_path:
 
 def test_the_upper_bound_of_a_target_stands_in_the_column_of_every_pair_that_ends_there(tmp_path: Path) -> None:
     own = results.read(experiment(tmp_path, with_bounds(), label_access=ACCESS))
-    apart = tables.matrix(only_group(own), own.criterion, ranked=False)
+    apart = tables.matrix(only_group(own), own.criterion, access="target_train")
     assert apart is not None
     assert list(apart.headers[3:6]) == ["A→W", "D→W", "W→D"]
     assert row(apart, "target_only")[2:6] == ["all but those scored (upper bound)", "90.0", "90.0", "90.0"]

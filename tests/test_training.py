@@ -1,5 +1,8 @@
 """The deep loop: schedules, batches, determinism, checkpoints, the guard against NaN, images and vectors."""
 
+import copy
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +13,7 @@ from algorithms import registry
 from algorithms.base import Task, TrainingError
 from algorithms.networks import BackboneError, build_backbone
 from algorithms.schedules import lambda_factor, learning_rate_factor
-from algorithms.training import DeepMethod, _class_balanced, _shuffled
+from algorithms.training import Batch, DeepMethod, _class_balanced, _shuffled
 from datasets.base import Samples
 
 DEEP = [name for name, family in registry.names().items() if family == "deep"]
@@ -104,17 +107,58 @@ def test_a_checkpoint_continues_bit_for_bit_whatever_ran_in_between(name, optimi
 
 
 @pytest.mark.parametrize("name", DEEP)
-def test_target_labels_change_nothing_unless_a_method_declares_them(name):
-    if registry.get(name).label_access != "none":
-        pytest.skip("declares that it sees target labels")
-    honest, shuffled = task(), task()
+def test_target_labels_matter_to_methods_that_declare_them_and_to_no_others(name):
+    cls = registry.get(name)
+    honest, shuffled = task(2), task(2)
     rng = np.random.default_rng(0)
     object.__setattr__(
         shuffled,
         "target_labelled",
         Samples(honest.target_labelled.inputs, rng.permutation(honest.target_labelled.labels)),
     )
-    assert build(name, honest).fit_epoch() == build(name, shuffled).fit_epoch()
+    one, other = build(name, honest), build(name, shuffled)
+    for _ in range(2):
+        one.fit_epoch(), other.fit_epoch()
+    same = np.array_equal(one.predict(honest.target_inputs).logits, other.predict(honest.target_inputs).logits)
+    assert same == (not cls.takes_few_labels() and cls.label_access == "none")
+
+
+def test_a_few_target_labels_add_their_cross_entropy_to_the_losses_of_a_method():
+    the_task = task()
+    few = the_task.target_labelled.take(np.array([0, 1, 2, 5]))
+    trial = build("source_only", dataclasses.replace(the_task, target_labelled=few), dropout=0.0, batch_norm=False)
+    source = Batch(torch.from_numpy(the_task.source.inputs[:9]), torch.from_numpy(the_task.source.labels[:9]))
+    expected = copy.deepcopy(trial.network).double()
+    both = [(source.inputs, source.labels), (torch.from_numpy(few.inputs), torch.from_numpy(few.labels))]
+    losses = [nn.functional.cross_entropy(expected(inputs.double()).logits, labels) for inputs, labels in both]
+    sum(losses).backward()
+    rate = {"lr": 0.01, "momentum": 0.9, "weight_decay": 1e-3}  # the defaults
+    torch.optim.SGD(expected.parameters(), **rate).step()
+    reported = trial.step(source, torch.empty(0), 0.0)
+    assert {k: v.item() for k, v in reported.items()} == pytest.approx(
+        {"classification": losses[0].item(), "target_classification": losses[1].item()}
+    )
+    for moved, should in zip(trial.network.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(moved, should.float())
+
+
+def test_no_batch_of_the_few_has_a_sample_twice_or_more_than_a_batch_holds():
+    seen = []
+
+    class Watched(registry.get("source_only")):  # type: ignore[misc]
+        def losses_on_few(self, few):
+            seen.append(few.inputs)
+            return super().losses_on_few(few)
+
+    for size in (4, 70):
+        few = task().target_labelled.take(np.arange(size))
+        cls = Watched
+        trial = cls(dataclasses.replace(task(), target_labelled=few), cls.params_type(batch_size=30), "cpu", 0)
+        seen.clear()
+        trial.fit_epoch()
+        assert len(seen) == trial.steps_per_epoch
+        assert {len(batch) for batch in seen} == {min(size, 30)}
+        assert all(len(batch.unique(dim=0)) == len(batch) for batch in seen)
 
 
 def test_training_leaves_the_random_state_of_the_process_alone():

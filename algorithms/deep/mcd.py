@@ -25,6 +25,7 @@ class MCD(DeepMethod):
 
     name = "mcd"
     source = "Saito et al. 2018, Maximum Classifier Discrepancy for Unsupervised Domain Adaptation (CVPR), section 3.3"
+    semi_supervised = False  # its steps are of two classifiers; what they should do with target labels, no paper says
     params_type = MCDParams
     params: MCDParams
 

@@ -57,7 +57,7 @@ class SelfEnsembling(AdaptationMethod):
         return {"teacher": copy.deepcopy(self.network).requires_grad_(False)}
 
     def step(self, source: Batch, target: Tensor, progress: float) -> dict[str, Tensor]:
-        losses = self.losses(source, target, progress)
+        losses = self.losses(source, target, progress) | self.few_label_losses()
         self.minimise(losses)
         # Weights only: the teacher's batch norms keep the statistics of what it saw itself.
         torch._foreach_lerp_(
@@ -77,6 +77,9 @@ class SelfEnsembling(AdaptationMethod):
             "consistency": weight * consistency(student, teacher, sure),
             "class_balance": weight * self.params.class_balance * class_balance(student, sure),
         }
+
+    def losses_on_few(self, few: Batch) -> dict[str, Tensor]:
+        return super().losses_on_few(few._replace(inputs=self._augmented(few.inputs)))
 
     def evaluate(self, inputs: Tensor) -> Output:
         """The teacher's answer."""

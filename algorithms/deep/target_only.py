@@ -15,6 +15,8 @@ class TargetOnly(DeepMethod):
     name = "target_only"
     source = "'train on target' of Ganin and Lempitsky 2015, Unsupervised Domain Adaptation by Backpropagation (ICML)"
     label_access = "target_train"
+    semi_supervised = False
+    uses_source = False
     uses_target = False
 
     def labelled(self) -> Samples:

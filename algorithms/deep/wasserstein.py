@@ -59,6 +59,7 @@ class Wasserstein(AdaptationMethod):
         losses = {
             "classification": cross_entropy(on_source.logits, source.labels),
             "wasserstein": self.weight(progress) * self._distance(on_source.features, on_target.features),
+            **self.few_label_losses(),
         }
         self.minimise(losses, "network")
         return losses

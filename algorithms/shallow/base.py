@@ -6,6 +6,7 @@ the eigenbasis of a scatter matrix, and saving and loading are below. Everything
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -56,6 +57,17 @@ class ShallowMethod(Algorithm):
     def budget(cls, params: Params, epochs: int) -> int:
         """One unit: there is nothing to stop early."""
         return 1
+
+    def labelled(self) -> tuple[Matrix, NDArray[np.int64]]:
+        """Vectors (n, m) and labels (n,) of all labelled samples: the source's, and the target's where it has a few.
+
+        For semi-supervised methods, which learn from both as from one set.
+        """
+        few = self.task.target_labelled
+        if few is None:
+            return self.source_vectors, self.task.source.labels
+        vectors = np.concatenate([self.source_vectors, as_vectors(few.inputs)])
+        return vectors, np.concatenate([self.task.source.labels, few.labels])
 
     def fit_epoch(self) -> dict[str, float]:
         """Fit; returns what :meth:`fit` measures."""
@@ -256,7 +268,9 @@ def fit_linear_classifier(
         model = LinearSVC(C=cost, dual=features.shape[0] < features.shape[1], random_state=0, max_iter=10_000)
     else:
         model = LogisticRegression(C=cost, max_iter=1000)
-    model.fit(np.asarray(features, dtype=np.float64) / scale, labels)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The number of unique classes")  # of one sample per class
+        model.fit(np.asarray(features, dtype=np.float64) / scale, labels)
     coefficients, intercepts = model.coef_ / scale, model.intercept_
     if len(model.classes_) == 2:  # one decision value, for the second class against the first
         coefficients, intercepts = np.vstack([-coefficients, coefficients]), np.hstack([-intercepts, intercepts])

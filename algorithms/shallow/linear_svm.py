@@ -22,17 +22,15 @@ class LinearSVM(LinearMethod):
 
     name = "linear_svm"
     source = "Razavian et al. 2014, CNN Features off-the-shelf: an Astounding Baseline for Recognition (CVPR workshops)"
+    semi_supervised = True
     params_type = LinearSVMParams
     params: LinearSVMParams
 
     def fit(self) -> dict[str, float]:
-        """Fit the SVM on the source."""
+        """Fit the SVM on the labelled samples."""
+        vectors, labels = self.labelled()
         self.weight, self.bias = fit_linear_classifier(
-            "svm",
-            self.represent(self.source_vectors, True),
-            self.task.source.labels,
-            self.task.num_classes,
-            self.params.C,
+            "svm", self.represent(vectors, True), labels, self.task.num_classes, self.params.C
         )
         return {}
 

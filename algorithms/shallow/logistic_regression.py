@@ -26,17 +26,15 @@ class LogisticRegression(LinearMethod):
 
     name = "logistic_regression"
     source = "Kornblith, Shlens, Le 2019, Do Better ImageNet Models Transfer Better? (CVPR): fixed features"
+    semi_supervised = True
     params_type = LogisticRegressionParams
     params: LogisticRegressionParams
 
     def fit(self) -> dict[str, float]:
-        """Fit the classifier on the source."""
+        """Fit the classifier on the labelled samples."""
+        vectors, labels = self.labelled()
         self.weight, self.bias = fit_linear_classifier(
-            "logistic_regression",
-            self.represent(self.source_vectors, True),
-            self.task.source.labels,
-            self.task.num_classes,
-            self.params.C,
+            "logistic_regression", self.represent(vectors, True), labels, self.task.num_classes, self.params.C
         )
         return {}
 

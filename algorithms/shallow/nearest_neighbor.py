@@ -21,11 +21,12 @@ class NearestNeighbor(ShallowMethod):
 
     name = "nearest_neighbor"
     source = "Long et al. 2013, Transfer Feature Learning with Joint Distribution Adaptation (ICCV), table 2: NN"
+    semi_supervised = True
     params_type = NearestNeighborParams
     params: NearestNeighborParams
 
     def fit(self) -> dict[str, float]:
-        """Nothing is learned: the source's samples are the model."""
+        """Nothing is learned: the labelled samples are the model."""
         return {}
 
     def represent(self, vectors: Matrix, from_source: bool) -> Matrix:
@@ -33,6 +34,6 @@ class NearestNeighbor(ShallowMethod):
         return unit_rows(vectors) if self.params.unit_length else vectors
 
     def classify(self, features: Matrix) -> Matrix:
-        """Minus the distance to each class's nearest source sample."""
-        references = self.represent(self.source_vectors, True)
-        return nearest_neighbor_logits(features, references, self.task.source.labels, self.task.num_classes)
+        """Minus the distance to each class's nearest labelled sample."""
+        vectors, labels = self.labelled()
+        return nearest_neighbor_logits(features, self.represent(vectors, True), labels, self.task.num_classes)
