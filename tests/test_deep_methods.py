@@ -1,15 +1,18 @@
 """What makes each deep method itself: which parameters move in which step, and what its layers compute."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, softmax
 
 from algorithms import registry
-from algorithms.base import Task
+from algorithms.base import Task, TrainingError
 from algorithms.losses.discrepancy import classifier_discrepancy
 from algorithms.networks import ClassDiscriminators
 from algorithms.networks.batch_norm import DomainAlignment
+from algorithms.networks.blocks import blocks
 from algorithms.training import Batch
 from datasets.base import DataError, Samples
 
@@ -384,3 +387,195 @@ def test_mcd_gives_published_networks_two_of_their_classifiers():
     before = snapshot(trial)
     trial.fit_epoch()
     assert moved(trial, before) == set(before)
+
+
+# --- stages, few labels ---
+
+
+def with_few(task: Task, per_class: int = 2, n_classes: int = 3) -> Task:
+    rng = np.random.default_rng(1)
+    labels = np.repeat(np.arange(n_classes), per_class).astype(np.int64)
+    inputs = (rng.normal(size=(len(labels), 6)) + 3 * np.eye(6)[labels] + 2).astype(np.float32)
+    return dataclasses.replace(task, target_labelled=Samples(inputs, labels))
+
+
+def in_second_stage(name, task=None, **params):
+    trial = build(name, task or with_few(domains()), **params)
+    while not trial.second:
+        trial.fit_epoch()
+    return trial
+
+
+def test_domain_confusion_starts_as_source_only_and_leaves_the_domain_classifier_alone():
+    trial = build("domain_confusion", with_few(domains()), first_share=0.5)
+    before = snapshot(trial)
+    losses = trial.step(*batches(trial), 0.0)
+    assert set(losses) == {"classification"}
+    assert {name.split(".")[0] for name in moved(trial, before)} == {"network"}
+
+
+def test_domain_confusion_moves_the_classifier_by_its_loss_and_the_network_by_the_other_three():
+    trial = in_second_stage("domain_confusion", dropout=0.0, trade_off=0.5, soft_labels=0.2, weight_decay=0.0)
+    source, target = batches(trial)
+    with torch.no_grad():  # batch norm as in the step; statistics do not matter to it
+        features = torch.cat([out.features for out in trial.forward_pair(source.inputs, target)])
+    discriminator = trial.nets["discriminator"]
+    weight = discriminator[0].weight.detach().clone()
+    domain = torch.cat([torch.ones(20), torch.zeros(20)])
+    logits = discriminator(features)
+    (gradient,) = torch.autograd.grad(binary_cross_entropy_with_logits(logits, domain), discriminator[0].weight)
+    trial.start_optimizers()  # without momentum
+    trial._set_learning_rate(0.0)
+    losses = trial.step(source, target, 0.0)
+    assert set(losses) == {"classification", "confusion", "target_classification", "soft_labels", "domain"}
+    torch.testing.assert_close(discriminator[0].weight.detach(), weight - 0.01 * gradient)
+    assert losses["domain"].item() == pytest.approx(binary_cross_entropy_with_logits(logits, domain).item(), abs=1e-6)
+    # The confusion is of the classifier after its step, λ times.
+    after = discriminator(features)
+    assert losses["confusion"].item() == pytest.approx(
+        0.5 * binary_cross_entropy_with_logits(after, torch.full((40,), 0.5)).item(), abs=1e-6
+    )
+
+
+def test_soft_labels_come_from_the_source_network_and_are_kept_in_a_checkpoint():
+    trial = in_second_stage("domain_confusion", lr=0.1, first_share=0.8)
+    soft = trial._soft_labels
+    assert soft.shape == (3, 3)
+    torch.testing.assert_close(soft.sum(dim=1), torch.ones(3))
+    assert soft.argmax(dim=1).tolist() == [0, 1, 2]  # classes are well apart
+    again = build("domain_confusion", with_few(domains()))
+    again.load_state_dict(trial.state_dict())
+    assert again.second
+    torch.testing.assert_close(again._soft_labels, soft)
+
+
+def test_without_target_labels_domain_confusion_is_confusion_alone():
+    trial = in_second_stage("domain_confusion", domains())
+    assert set(trial.step(*batches(trial), 0.5)) == {"classification", "confusion", "domain"}
+
+
+def test_fine_tuning_learns_the_source_first_and_then_nothing_but_the_few_target_samples():
+    task = with_few(domains())
+    trial = build("fine_tune", task, first_share=0.5)
+    seen = []
+    trial.step = lambda source, target, progress: seen.append((source, progress)) or {"l": torch.zeros(())}
+    for _ in range(10):
+        trial.fit_epoch()
+    source, few = (set(map(tuple, part.inputs.tolist())) for part in (task.source, task.target_labelled))
+    half = len(seen) // 2
+    for half_seen, expected in ((seen[:half], source), (seen[half:], few)):
+        assert {tuple(row) for batch, _ in half_seen for row in batch.inputs.tolist()} == expected
+        progress = [p for _, p in half_seen]  # schedules start anew
+        assert progress[0] == 0.0
+        assert progress == sorted(progress)
+        assert progress[-1] < 1
+
+
+@pytest.mark.parametrize("frozen", [0, 1, 99])
+def test_frozen_blocks_stay_as_they_are_and_the_last_layer_always_learns(frozen):
+    trial = build("fine_tune", with_few(domains()), frozen_blocks=frozen, first_share=0.5)
+    for _ in range(5):
+        trial.fit_epoch()
+    before, buffers = snapshot(trial), {n: b.clone() for n, b in trial.nets.named_buffers()}
+    for _ in range(5):
+        trial.fit_epoch()
+    parts = {name.split(".")[1] for name in moved(trial, before)}
+    assert parts == ({"bottleneck", "classifier"} if not frozen else {"classifier"})
+    same_statistics = all(torch.equal(b, buffers[n]) for n, b in trial.nets.named_buffers())
+    assert same_statistics == bool(frozen)
+
+
+def test_rates_decay_by_block_from_the_output_down():
+    trial = in_second_stage(
+        "fine_tune", block_decay=0.5, tuning_lr=0.1, first_share=0.1
+    )  # fmt: skip
+    rates = {
+        name: group["multiplier"]
+        for group in trial.optimizers["all"].param_groups
+        for name, parameter in trial.nets.named_parameters()
+        for held in group["params"]
+        if held is parameter
+    }
+    assert {name: rate for name, rate in rates.items() if name.endswith("weight")} == {
+        "network.bottleneck.linear.weight": pytest.approx(0.05),
+        "network.bottleneck.activation.0.weight": pytest.approx(0.05),
+        "network.classifier.weight": pytest.approx(0.1),
+    }
+
+
+def test_fine_tuning_without_target_labels_is_refused():
+    with pytest.raises(DataError, match="labelled target samples"):
+        in_second_stage("fine_tune", domains())
+
+
+# --- transferability ---
+
+
+def bright_halves(seed, n=40):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    images = rng.integers(0, 90, (n, 1, 28, 28)) + 150 * (np.arange(28) // 14 == labels[:, None])[:, None, None]
+    return Samples(images.astype(np.uint8), labels.astype(np.int64))
+
+
+def transfer(seed=0, **params):
+    a, b = bright_halves(1), bright_halves(2)
+    task = Task(a, None, b.inputs, 2, 2, target_labelled=b, backbone="small_cnn", training="scratch")
+    cls = registry.get("transferability")
+    return cls(task, cls.params_type(batch_size=20, bottleneck=8, **params), "cpu", seed)
+
+
+def trained(**params):
+    trial = transfer(**params)
+    for _ in range(trial.first_epochs):
+        trial.fit_epoch()
+    base = snapshot(trial)
+    trial.fit_epoch()
+    return trial, base
+
+
+def of_layers(trial, n):
+    chosen = {id(p) for block in blocks(trial.network, "small_cnn")[:n] for m in block for p in m.parameters()}
+    return {name for name, parameter in trial.nets.named_parameters() if id(parameter) in chosen}
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("base", ["source", "target"])
+def test_the_first_n_layers_are_those_of_the_base_and_the_others_are_not(n, base):
+    trial, of_base = trained(layers=n, base=base)
+    assert moved(trial, of_base) == {name for name, _ in trial.nets.named_parameters()} - of_layers(trial, n)
+    plus, of_same = trained(layers=n, base=base, fine_tune=True)
+    assert all(torch.equal(of_base[name], of_same[name]) for name in of_base)
+    assert of_layers(plus, n) <= moved(plus, of_same)
+
+
+def test_the_base_is_the_same_for_every_n_and_differs_between_a_and_b():
+    (_, one), (_, three), (_, other) = trained(layers=1), trained(layers=3), trained(layers=1, base="target")
+    assert all(torch.equal(one[name], three[name]) for name in one)
+    assert not torch.equal(one["network.classifier.weight"], other["network.classifier.weight"])
+
+
+def test_new_layers_start_alike_whatever_is_copied():
+    starts = []
+    for n in (1, 2):
+        trial = transfer(layers=n)
+        trial.fit_epoch()
+        trial._go_on()
+        starts.append(trial.network.classifier.weight.detach().clone())
+    torch.testing.assert_close(*starts)
+    # Nor are they what the base of another seed starts from.
+    assert not torch.equal(starts[0], transfer(seed=1, layers=1).network.classifier.weight)
+
+
+def test_without_copied_layers_there_is_no_base_and_b_gets_the_same_epochs():
+    cls = registry.get("transferability")
+    for layers, epochs in ((0, 6), (1, 10), (4, 10)):
+        assert cls.budget(cls.params_type(layers=layers, first_share=0.4), 10) == epochs
+    trial = transfer(layers=0)
+    assert trial.second
+    assert trial.frozen == []
+
+
+def test_more_layers_than_there_are_below_the_last_cannot_be_copied():
+    with pytest.raises(TrainingError, match="up to 3 can be copied, not 4"):
+        trained(layers=4)

@@ -1,10 +1,10 @@
-"""Domain-adversarial losses (Ganin 2016; Long 2018)."""
+"""Domain-adversarial losses (Ganin 2016; Long 2018; Tzeng 2015)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 
 def domain_confusion(source_logits: Tensor, target_logits: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -31,3 +31,19 @@ def domain_confusion(source_logits: Tensor, target_logits: Tensor, weights: Tens
         (each[:n] * source_weights).sum() / source_weights.sum()
         + (each[n:] * target_weights).sum() / target_weights.sum()
     )
+
+
+def uniform_confusion(logits: Tensor) -> Tensor:
+    """Cross-entropy between the uniform distribution over both domains and what a discriminator says.
+
+    L_conf = −½ mean [ log σ(z) + log σ(−z) ]   (Tzeng 2015, equation 4)
+
+    Unlike minus the discriminator's loss, it has its minimum where the discriminator cannot tell.
+
+    Args:
+        logits: (n,) z of samples of either domain.
+
+    Returns:
+        A scalar, at least log 2.
+    """
+    return -0.5 * (logsigmoid(logits) + logsigmoid(-logits)).mean()

@@ -100,6 +100,8 @@ class Backbone:
         mean, std: what its ImageNet weights were trained with, in grey levels of 0–255.
         head: names of the entries of its published weights that belong to the ImageNet classes start so.
         weights: torchvision's weights, by the name of their enum; None where they come from a package.
+        blocks: the parts of the trunk that are frozen or tuned together, from the input on: names of modules, those
+            of one block with a space between them.
     """
 
     dim: int
@@ -108,17 +110,35 @@ class Backbone:
     mean: Sequence[float] = _IMAGENET_MEAN
     std: Sequence[float] = _IMAGENET_STD
     weights: str | None = None
+    blocks: Sequence[str] = ()
 
+
+_RESNET_BLOCKS = ("conv1 bn1", "layer1", "layer2", "layer3", "layer4")
 
 # IMAGENET1K_V1 are the weights that the papers' ResNet-50 and AlexNet figures stand on; V2 is another recipe.
 BACKBONES: dict[str, Backbone] = {
-    "resnet50": Backbone(2048, _torchvision("resnet50", "fc"), "fc.", weights="ResNet50_Weights.IMAGENET1K_V1"),
-    "resnet18": Backbone(512, _torchvision("resnet18", "fc"), "fc.", weights="ResNet18_Weights.IMAGENET1K_V1"),
+    "resnet50": Backbone(
+        2048, _torchvision("resnet50", "fc"), "fc.", weights="ResNet50_Weights.IMAGENET1K_V1", blocks=_RESNET_BLOCKS
+    ),
+    "resnet18": Backbone(
+        512, _torchvision("resnet18", "fc"), "fc.", weights="ResNet18_Weights.IMAGENET1K_V1", blocks=_RESNET_BLOCKS
+    ),
     "alexnet": Backbone(
-        4096, _torchvision("alexnet", "classifier.6"), "classifier.6.", weights="AlexNet_Weights.IMAGENET1K_V1"
+        4096,
+        _torchvision("alexnet", "classifier.6"),
+        "classifier.6.",
+        weights="AlexNet_Weights.IMAGENET1K_V1",
+        blocks=[*(f"features.{i}" for i in (0, 3, 6, 8, 10)), "classifier.1", "classifier.4"],  # five conv., fc6, fc7
     ),
     # The Lite models were trained on (x − 127) / 128 (tensorflow/tpu, efficientnet_lite_builder.py).
-    "efficientnet_lite0": Backbone(1280, _Lite0Trunk, "_fc.", mean=(127.0,) * 3, std=(128.0,) * 3),
+    "efficientnet_lite0": Backbone(
+        1280,
+        _Lite0Trunk,
+        "_fc.",
+        mean=(127.0,) * 3,
+        std=(128.0,) * 3,
+        blocks=["net._conv_stem net._bn0", *(f"net._blocks.{i}" for i in range(16)), "net._conv_head net._bn1"],
+    ),
 }
 
 
