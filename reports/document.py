@@ -334,8 +334,11 @@ def _stopping(own: Results) -> Iterator[Block]:
 
 def _hyperparameters(own: Results) -> Iterator[Block]:
     found = tables.importance_of(own)
-    if found:
+    single = [table for group in own.groups() for table in _some(tables.single_params(own, group))]
+    if found or single:
         yield Heading(2, "Hyperparameters")
+    yield from single
+    if found:
         yield tables.importances(own, found)
         yield Drawing(
             "hyperparameters",

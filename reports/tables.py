@@ -28,6 +28,7 @@ MethodKey = tuple[str, str, str, str]
 MISSING = "–"
 OTHER_BACKBONE = "†"
 UNFINISHED = "‡"
+STOPPED = "§"
 _AVERAGE = "average"
 _SHOWN_FAILURES = 20
 _ERROR_LENGTH = 160
@@ -535,6 +536,45 @@ def importances(results: Results, found: Mapping[MethodKey, Importance]) -> Tabl
             "explains on pairs that it has not seen. Importance: by how much that share drops where the param's "
             "values are shuffled. Both look at target labels, for understanding only."
         ],
+    )
+
+
+def single_params(results: Results, group: pd.DataFrame) -> Table | None:
+    """What each value gave of methods that searched a single param: target accuracy by pair, of the search's seed.
+
+    Args:
+        results: the experiment.
+        group: one of its :meth:`Results.groups`.
+    """
+    rows: list[list[Cell | str]] = []
+    own = selection.eligible(results.candidates)
+    own = own[own["protocol"].isin(group["protocol"]) & results.unsupervised(own)]
+    pairs, names = pairs_of(own), names_of(own)
+    stopped = False
+    for key, trials in _rows_of(own):
+        varied = settings_of(results, key).varied
+        if len(varied) != 1:
+            continue
+        values = [_params(text, varied) for text in trials["params"]]
+        for value, of_value in trials.groupby(np.array(values, dtype=object), sort=False):
+            by_pair = _by_pair(of_value, pairs)
+            accuracies = [math.nan if cell is None else float(cell["target_accuracy"]) for cell in by_pair]
+            early = [cell is not None and cell["state"] == "stopped" for cell in by_pair]
+            stopped |= any(early)
+            texts = [percent(a) + (STOPPED if e else "") for a, e in zip(accuracies, early, strict=True)]
+            rows.append([names[key], str(value), *texts, _average(accuracies)])
+    if not rows or not pairs:
+        return None
+    (_, _, *headers), notes = _columns(pairs)
+    if stopped:
+        notes.append(f"{STOPPED} stopped early: the accuracy is that of its last epoch.")
+    align = "ll" + "r" * len(headers)
+    return Table(
+        "Target accuracy in percent by the value of the only param searched, for understanding only",
+        ["method", "param", *headers],
+        rows,
+        align,
+        notes,
     )
 
 
