@@ -260,10 +260,9 @@ def _agreement(rows: pd.DataFrame) -> pd.DataFrame:
             own = criteria.Ensemble()
             order.extend(of_cell.index)
             for path, vote, vote_of_pair in zip(of_cell["logits"], _votes(of_cell), votes[of_cell.index], strict=True):
-                logits = _stored(path)
-                probabilities = None if logits is None else criteria.to_probabilities(logits)
-                own.add(probabilities, vote)
-                together.add(probabilities, vote_of_pair)
+                predictions = criteria.Predictions.of(_stored(path))
+                own.add(predictions, vote)
+                together.add(predictions, vote_of_pair)
             found.loc[of_cell.index, "ensemble"] = own.agreement()
         found.loc[order, "pair_ensemble"] = together.agreement()
     return found

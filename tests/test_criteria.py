@@ -1,6 +1,7 @@
 """Criteria against closed forms, scikit-learn, scipy and skada."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +16,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from reports.criteria import (
+    Ensemble,
+    Predictions,
     accuracy,
-    agreement_with_ensemble,
     class_cluster,
     density_ratio,
     importance_weighted,
@@ -268,15 +270,22 @@ def test_mixed_images_are_images() -> None:
 # --- ensembles ---
 
 
+def agreement(logits: list[Any], votes: list[bool]) -> list[float]:
+    ensemble = Ensemble()
+    for own, vote in zip(logits, votes, strict=True):
+        ensemble.add(Predictions.of(own), vote)
+    return ensemble.agreement()
+
+
 def test_agreement_with_the_ensemble_is_with_the_largest_mean_probability() -> None:
     sure, unsure = certain([0, 1, 2, 3]), 0.001 * certain([1, 1, 1, 1])
     wrong = certain([0, 1, 2, 0])
-    assert agreement_with_ensemble([sure, unsure], [True, True]) == [100.0, 25.0]
-    assert agreement_with_ensemble([sure, wrong], [True, False]) == [100.0, 75.0]
-    found = agreement_with_ensemble([sure, None, np.full((4, 4), np.nan)], [True, True, True])
+    assert agreement([sure, unsure], [True, True]) == [100.0, 25.0]
+    assert agreement([sure, wrong], [True, False]) == [100.0, 75.0]
+    found = agreement([sure, None, np.full((4, 4), np.nan)], [True, True, True])
     assert found[0] == 100.0
     assert np.isnan(found[1:]).all()
-    assert np.isnan(agreement_with_ensemble([None, sure], [True, False])).all()
+    assert np.isnan(agreement([None, sure], [True, False])).all()
 
 
 @pytest.mark.parametrize("gap", [0.0, 1.0, 2.0])

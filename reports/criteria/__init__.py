@@ -4,12 +4,14 @@ Those on predictions look at logits on the unlabelled target training inputs alo
 later from stored ones; the others look at features, or at what the model says of inputs that are mixed for it. For
 all of them, higher is better. Logits or features that hold a NaN give NaN, never an exception, so that a diverged
 trial is recorded like any other (and chosen last, see :mod:`reports.selection`).
+
+scikit-learn is imported where it is called: it takes seconds, and commands that only read ledgers do without.
 """
 
 from reports.criteria.accuracy import accuracy, confusion, leave_one_out_accuracy
 from reports.criteria.clusters import class_cluster
 from reports.criteria.distance import proxy_a_distance
-from reports.criteria.ensemble import Ensemble, agreement_with_ensemble
+from reports.criteria.ensemble import Ensemble, Predictions
 from reports.criteria.importance import density_ratio, importance_weighted
 from reports.criteria.mixing import mixed, partners
 from reports.criteria.predictions import prediction_criteria, soft_neighborhood_density, to_probabilities
@@ -18,8 +20,8 @@ from reports.criteria.samples import some
 
 __all__ = [
     "Ensemble",
+    "Predictions",
     "accuracy",
-    "agreement_with_ensemble",
     "class_cluster",
     "confusion",
     "density_ratio",

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import confusion_matrix
-from sklearn.neighbors import NearestNeighbors
 
 
 def accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
@@ -28,6 +26,8 @@ def accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
 
 def confusion(logits: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
     """(n, K) logits and (n,) labels → (K, K) counts: rows are true classes, columns predicted ones."""
+    from sklearn.metrics import confusion_matrix  # noqa: PLC0415
+
     scores = np.asarray(logits)
     counts: NDArray[np.int64] = confusion_matrix(labels, scores.argmax(axis=1), labels=range(scores.shape[1]))
     return counts
@@ -46,6 +46,8 @@ def leave_one_out_accuracy(features: NDArray[Any], labels: ArrayLike) -> float:
     Returns:
         Percent; NaN for fewer than two samples or features that are not all finite.
     """
+    from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415
+
     points, truth = np.asarray(features), np.asarray(labels)
     if points.shape[:1] != truth.shape:
         raise ValueError(f"{points.shape[0]} rows of features but labels of shape {truth.shape}")

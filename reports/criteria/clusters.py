@@ -8,9 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import adjusted_mutual_info_score
 
 from reports.criteria.samples import some
 
@@ -30,6 +27,10 @@ def class_cluster(features: NDArray[Any], predicted: ArrayLike, num_classes: int
         At most 1, about 0 where the two have nothing to do with each other; NaN for fewer than K samples or features
         that are not all finite.
     """
+    from sklearn.cluster import KMeans  # noqa: PLC0415
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+    from sklearn.metrics import adjusted_mutual_info_score  # noqa: PLC0415
+
     points, classes = np.asarray(features), np.asarray(predicted)
     if len(points) < num_classes or not np.isfinite(points).all():
         return math.nan

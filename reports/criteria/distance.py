@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.svm import SVC, LinearSVC
 
 COSTS = np.logspace(-5, 4, 10)
 """C of the SVMs, as in Ganin et al. 2016's code."""
@@ -33,6 +31,9 @@ def proxy_a_distance(source: NDArray[Any] | csr_array, target: NDArray[Any] | cs
     Returns:
         In [0, 2]; NaN for fewer than two samples in a domain or values that are not all finite.
     """
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+    from sklearn.svm import SVC, LinearSVC  # noqa: PLC0415
+
     parts = [np.asarray(x.data if isinstance(x, csr_array) else x) for x in (source, target)]
     if min(source.shape[0], target.shape[0]) < 2 or not all(np.isfinite(part).all() for part in parts):
         return math.nan

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reports.criteria.predictions import to_probabilities
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a trial predicts: probabilities (n, K) and the class of the largest of each row (n,)."""
+
+    probabilities: NDArray[np.float64]
+    classes: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, logits: NDArray[Any] | None) -> Predictions | None:
+        """From logits (n, K); None where there are none, or one is NaN."""
+        if logits is None:
+            return None
+        probabilities = to_probabilities(logits)
+        return None if np.isnan(probabilities).any() else cls(probabilities, probabilities.argmax(axis=1))
 
 
 class Ensemble:
@@ -24,31 +40,20 @@ class Ensemble:
         self._total: NDArray[np.float64] | float = 0.0
         self._predicted: list[NDArray[np.intp] | None] = []
 
-    def add(self, probabilities: NDArray[np.float64] | None, vote: bool) -> None:
+    def add(self, trial: Predictions | None, vote: bool) -> None:
         """Take in the next trial.
 
         Args:
-            probabilities: (n, K) on the same unlabelled target inputs for all; None where there are none.
+            trial: on the same unlabelled target inputs for all; None where there are none.
             vote: whether the trial is part of the ensemble.
         """
-        if probabilities is None or np.isnan(probabilities).any():
-            self._predicted.append(None)
-            return
-        self._predicted.append(probabilities.argmax(axis=1))
-        if vote:
-            self._total = self._total + probabilities
+        self._predicted.append(None if trial is None else trial.classes)
+        if vote and trial is not None:
+            self._total = self._total + trial.probabilities
 
     def agreement(self) -> list[float]:
-        """One percentage a trial; NaN where it has no probabilities, one that is NaN, or where nobody votes."""
+        """One percentage a trial; NaN where it has no predictions, or nobody votes."""
         if isinstance(self._total, float):
             return [math.nan] * len(self._predicted)
         together = self._total.argmax(axis=1)
         return [math.nan if own is None else 100.0 * float((own == together).mean()) for own in self._predicted]
-
-
-def agreement_with_ensemble(logits: Iterable[NDArray[Any] | None], votes: Iterable[bool]) -> list[float]:
-    """What :class:`Ensemble` gives of trials with these (n, K) logits."""
-    ensemble = Ensemble()
-    for one, vote in zip(logits, votes, strict=True):
-        ensemble.add(None if one is None else to_probabilities(one), vote)
-    return ensemble.agreement()

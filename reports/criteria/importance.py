@@ -13,9 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 # Domains can be told apart without error in a few hundred dimensions, and the ratio is then 0 or ∞ everywhere: a
 # strong penalty keeps it soft.
@@ -33,6 +30,10 @@ def density_ratio(source: NDArray[Any], target: NDArray[Any], at: NDArray[Any]) 
     Returns:
         (n,) w = (n_s / n_t) · P(target | x) / P(source | x), the form of You et al. 2019, equation 6.
     """
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
     domain = np.repeat([0, 1], [len(source), len(target)])
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=_COST, max_iter=_STEPS))
     classifier.fit(np.vstack([source, target]).astype(np.float64), domain)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.neighbors import NearestNeighbors
 
 from reports.criteria.samples import some
 
@@ -29,6 +28,8 @@ def reverse_neighbor(source: NDArray[Any], labels: ArrayLike, target: NDArray[An
         Percent, over at most :data:`~reports.criteria.samples.MOST` samples of each domain; NaN for features that are
         not all finite.
     """
+    from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415
+
     near, far = np.asarray(target), np.asarray(source)
     if not len(near) or not len(far) or not (np.isfinite(near).all() and np.isfinite(far).all()):
         return math.nan
