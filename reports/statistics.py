@@ -175,7 +175,7 @@ def importance(candidates: pd.DataFrame) -> Importance | None:
     return Importance(
         explained=1 - left / total,
         shares=dict(sorted(shares.items(), key=lambda item: -item[1])),
-        values={name: _values(params[name]) for name in varying},
+        values={name: in_order(params[name]) for name in varying},
         trials=len(rows),
     )
 
@@ -220,7 +220,8 @@ def _params(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame([json.loads(text) for text in rows["params"]], index=rows.index)
 
 
-def _values(column: pd.Series) -> list[Any]:
+def in_order(column: pd.Series) -> list[Any]:
+    """The distinct values of a param: numbers from small to large, others as they come."""
     distinct = list(dict(zip(_texts(column), column, strict=True)).values())
     return sorted(distinct, key=float) if _are_numbers(distinct) else distinct
 
@@ -239,7 +240,7 @@ def _texts(column: pd.Series) -> pd.Series:
 
 def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
     """Numbers as they are, anything else as the place of its value among the values; trees need no more."""
-    values = _values(column)
+    values = in_order(column)
     if _are_numbers(values):
         return column.to_numpy(dtype=np.float64)
     texts = [_text(value) for value in values]

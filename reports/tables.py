@@ -555,14 +555,15 @@ def single_params(results: Results, group: pd.DataFrame) -> Table | None:
         varied = settings_of(results, key).varied
         if len(varied) != 1:
             continue
-        values = [_params(text, varied) for text in trials["params"]]
-        for value, of_value in trials.groupby(np.array(values, dtype=object), sort=False):
-            by_pair = _by_pair(of_value, pairs)
+        (name,) = varied
+        tried = trials["params"].map(json.loads).str.get(name)
+        for value in statistics.in_order(tried):
+            by_pair = _by_pair(trials[[other == value for other in tried]], pairs)
             accuracies = [math.nan if cell is None else float(cell["target_accuracy"]) for cell in by_pair]
             early = [cell is not None and cell["state"] == "stopped" for cell in by_pair]
             stopped |= any(early)
             texts = [percent(a) + (STOPPED if e else "") for a, e in zip(accuracies, early, strict=True)]
-            rows.append([names[key], str(value), *texts, _average(accuracies)])
+            rows.append([names[key], f"{name} {value_text(value)}", *texts, _average(accuracies)])
     if not rows or not pairs:
         return None
     (_, _, *headers), notes = _columns(pairs)
