@@ -16,6 +16,7 @@ from rich.table import Table
 
 import algorithms.registry
 import datasets.registry
+from algorithms.base import Algorithm
 from algorithms.networks.backbones import BackboneError
 from datasets import base
 from datasets import fetch as fetching
@@ -69,7 +70,7 @@ def list_(what: Annotated[What, typer.Argument(help="What to list.")] = What.EXP
             table.add_column(column, no_wrap=column == "method")
         for name in sorted(algorithms.registry.names()):
             cls = algorithms.registry.get(name)
-            table.add_row(name, cls.family, cls.label_access, cls.source)
+            table.add_row(name, cls.family, _access(cls), cls.source)
     else:
         for column in ("dataset", "domains", "classes", "source"):
             table.add_column(column, no_wrap=column == "dataset")
@@ -79,6 +80,11 @@ def list_(what: Annotated[What, typer.Argument(help="What to list.")] = What.EXP
     out.print(table)
 
 
+def _access(cls: type[Algorithm]) -> str:
+    """Which target labels a method learns from."""
+    return f"{cls.label_access} or few" if cls.semi_supervised else cls.label_access
+
+
 @app.command()
 def show(method: Annotated[str, typer.Argument(help="A method.")]) -> None:
     """A method's params: default, bounds, and where each comes from."""
@@ -86,7 +92,7 @@ def show(method: Annotated[str, typer.Argument(help="A method.")]) -> None:
     if method not in known:
         raise SweepError(f"unknown method {method!r}{experiment.nearest(method, known)}")
     cls = algorithms.registry.get(method)
-    out.print(f"{method} ({cls.family}; target labels: {cls.label_access})\n{cls.source}\n", markup=False)
+    out.print(f"{method} ({cls.family}; target labels: {_access(cls)})\n{cls.source}\n", markup=False)
     table = Table(box=None, pad_edge=False)
     for column in ("param", "default", "allowed", "what it is"):
         table.add_column(column, no_wrap=column == "param")

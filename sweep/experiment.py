@@ -298,7 +298,8 @@ class _Lines:
         known = []
         for key in location:
             if isinstance(node, CommentedMap) and key in node:
-                line = node.lc.key(key)[0] + 1
+                if key in (node.lc.data or {}):  # what a merge key (<<) brings has no line of its own
+                    line = node.lc.key(key)[0] + 1
             elif isinstance(node, CommentedSeq) and isinstance(key, int) and key < len(node):
                 line = node.lc.item(key)[0] + 1
             else:

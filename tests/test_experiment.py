@@ -181,3 +181,17 @@ def test_profiles_that_are_none_are_refused_where_they_are_listed(tmp_path: Path
 )
 def test_what_is_right_is_accepted(tmp_path: Path, override: str) -> None:
     assert plan.search(experiment.load(_write(tmp_path, GOOD), None, [override]))
+
+
+def test_entries_may_share_params_by_a_merge_key_and_their_errors_still_have_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    text = "dataset: offline_digits\nmethods:\n  dann:\n    - &same {lr: 0.1, samples: 2}\n    - {<<: *same, lr: LR}\n"
+    file.write_text(text.replace("LR", "0.2"))
+    loaded = experiment.load(str(file))
+    assert loaded.entries("dann") == [{"lr": 0.1, "samples": 2}, {"lr": 0.2, "samples": 2}]
+    file.write_text(text.replace("LR", "0.2").replace("lr: 0.1", "lr: 0.1, hiden: 3"))
+    with pytest.raises(SweepError, match=r"line 4: methods\.dann\.0\.hiden: dann has no param 'hiden'"):
+        experiment.load(str(file))
+    file.write_text(text.replace("LR", "-1"))
+    with pytest.raises(SweepError, match="line 5"):
+        experiment.load(str(file))
