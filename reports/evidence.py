@@ -14,6 +14,7 @@ import pandas as pd
 
 from reports import selection
 from reports.blocks import Cell, Table
+from reports.results import COMPARED
 from reports.selection import CELL, CRITERIA
 from reports.tables import MISSING, percent
 
@@ -43,7 +44,9 @@ def read(path: Path) -> pd.DataFrame:
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({' '.join(str(error).split())})") from None
     rows = rows.assign(**numbers)
-    rows = rows[rows["source"] != rows["target"]].reset_index(drop=True)
+    unlabelled = rows["protocol"].astype(str).str.contains('"few":null', regex=False)
+    chosen = (rows["source"] != rows["target"]) & unlabelled & ~rows["method"].isin(COMPARED)
+    rows = rows[chosen].reset_index(drop=True)
     return rows.assign(id=rows.index.astype(str), position=rows.index)
 
 

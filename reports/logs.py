@@ -16,8 +16,8 @@ def export(ledgers: Sequence[Path], folder: Path, criterion: str | None = None, 
     """Write a file for each method and pair: every epoch of its chosen trials, one after another.
 
     Columns: ``epoch``, ``target_accuracy`` in percent, the criteria, the losses as ``loss_<name>``, ``seconds``; and
-    of the trial ``backbone``, ``seed``, ``params`` and its id, ``trial``. A method has more than one trial on a pair
-    where it ran under several protocols.
+    of the trial ``backbone``, ``few`` (its few-label setting, where there is one), ``seed``, ``params`` and its id,
+    ``trial``. A method has more than one trial on a pair where it ran under several protocols.
 
     Args:
         ledgers: the experiments' ledgers; with more than one, each has a folder of its name.
@@ -34,14 +34,16 @@ def export(ledgers: Sequence[Path], folder: Path, criterion: str | None = None, 
             own = results.read_open(ledger, criterion, everything)
             chosen = own.records[own.records["selection"] == own.criterion]
             epochs = _epochs(ledger.history(chosen["trial"]))
-        described = own.candidates[["id", "backbone", "seed", "params"]].rename(columns={"id": "trial"})
+        described = own.candidates[["id", "backbone", "few", "seed", "params"]].rename(columns={"id": "trial"})
+        described["few"] = described["few"].replace("", None)
         table = epochs.merge(described, on="trial")
         root = folder / own.name if len(ledgers) > 1 else folder
         for key, cells in chosen.groupby(["method", "source", "target"], sort=False):
             method, source, target = map(str, key)
             file = root / method / f"{source}_to_{target}" / f"{method}.csv"
             log = table[table["trial"].isin(cells["trial"])].dropna(axis="columns", how="all")
-            last = ["seconds", "backbone", "seed", "params", "trial"]
+            few = ["few"] if "few" in log else []
+            last = ["seconds", "backbone", *few, "seed", "params", "trial"]
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 log[[*log.columns.drop(last), *last]].to_csv(file, index=False)

@@ -212,7 +212,7 @@ def _with_protocol(rows: pd.DataFrame) -> pd.DataFrame:
         few=[few_labels.text(p.get("few")) for p in protocols],
         labels_per_class=[(p.get("few") or {}).get("per_class", 0) for p in protocols],
         labelled_classes=[(p.get("few") or {}).get("classes") or 0 for p in protocols],
-        labels_else=[few_labels.text(p.get("few"), count=False) for p in protocols],
+        few_kind=[few_labels.text(p.get("few"), count=False) for p in protocols],
     )
 
 

@@ -20,7 +20,7 @@ INTRODUCTION = (
     "never scored; where only some classes have labels, only samples of the others are. Such numbers are not ranked "
     "among those above. With 0 labels per class a method is the unsupervised one."
 )
-_ROW = ["method", "backbone", "training", "labels_else"]
+_ROW = ["method", "backbone", "training", "few_kind"]
 
 
 def curves(own: Results, group: pd.DataFrame) -> pd.DataFrame:

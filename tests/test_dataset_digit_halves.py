@@ -12,7 +12,7 @@ from datasets.digits import Digits
 def halves(tmp_path, monkeypatch):
     """Over ten images of each digit, whose grey level says which digit it is."""
 
-    def load(self, domain):
+    def load(_, domain):
         assert domain == "usps"
         labels = np.tile(np.arange(10), 10)
         images = np.broadcast_to(labels[:, None, None, None], (100, 1, 28, 28)).astype(np.uint8)

@@ -7,9 +7,20 @@ import pandas as pd
 import pytest
 from small_ledger import PROTOCOL, Run, experiment
 
-from reports import document, few_labels, figures, results, semi_supervised, tables, transferability
+from reports import (
+    document,
+    evidence,
+    few_labels,
+    figures,
+    logs,
+    results,
+    semi_supervised,
+    tables,
+    transferability,
+)
 from reports.blocks import text_of
 from reports.document import Format
+from reports.ledger import Ledger
 
 PAIRS = [("amazon", "webcam"), ("webcam", "amazon")]
 
@@ -154,3 +165,21 @@ def test_nothing_is_chosen_of_what_is_compared(tmp_path: Path) -> None:
     assert isinstance(found, pd.DataFrame)
     figures.save(transferability.figure(found), tmp_path / "curve.png")
     assert (tmp_path / "curve.png").stat().st_size > 5000
+
+
+def test_evidence_for_criteria_leaves_out_what_saw_labels(tmp_path: Path) -> None:
+    more = [run("dann", PAIRS[0], None, 50.0, lr=1.0), *transfer_runs()]
+    path = experiment(tmp_path, [*runs(), *more], label_access=ACCESS)
+    with Ledger(path) as ledger:
+        (tmp_path / "some.trials.csv.gz").write_bytes(results.trials_csv(ledger))
+    found = evidence.read(tmp_path / "some.trials.csv.gz")
+    assert set(found["method"]) == {"source_only", "dann", "mcc"}
+    assert found["protocol"].str.contains('"few":null').all()
+
+
+def test_logs_say_how_many_labels_a_run_had(own: results.Results, tmp_path: Path) -> None:
+    path = tmp_path / "office31_small" / "ledger.sqlite"
+    written = {file.stem: pd.read_csv(file) for file in logs.export([path], tmp_path / "logs")}
+    assert own.name == "office31_small"
+    assert written["dann"]["few"].fillna("").tolist() == ["", "3 per class"]
+    assert "few" not in written["mcc"]
