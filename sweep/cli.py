@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import platformdirs
-import torch
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Table
@@ -24,6 +23,7 @@ from datasets.base import DataError, Dataset
 from reports import document, few_labels, figures, markdown
 from reports.ledger import FILE, FINISHED, Ledger, TrialRow
 from sweep import SweepError, doctor, experiment, plan, reading, resources
+from sweep.cluster import Cluster
 from sweep.forecast import Forecast
 from sweep.progress import Announcer, clock
 from sweep.reading import Name, Results, err, known_criterion, out
@@ -133,19 +133,17 @@ def run(
     if name is None:
         list_()
         return
-    chosen, why = choose_profile(name, profile, results, torch.cuda.is_available)
+    cluster = Cluster(err, address, max_concurrent, dashboard)
+    chosen, why = choose_profile(name, profile, results, lambda: cluster.gpus() > 0)
     loaded = experiment.load(name, chosen, set_ or [])
     settings = Settings(
         results=results,
         data_root=_existing(data_root),
         cache=_cache(),
         only=plan.Filter.parse(only or [], loaded),
-        max_concurrent=max_concurrent,
         fresh=fresh,
-        address=address,
-        dashboard=dashboard,
     )
-    sweep = Run(loaded, settings, err)
+    sweep = Run(loaded, settings, err, cluster)
     if len(experiment.profiles(name)) > 0:
         err.print(f"profile {chosen}: {why}")
     err.print(_plan_table(sweep, loaded))
@@ -180,7 +178,7 @@ def _plan_table(sweep: Run, loaded: experiment.Experiment) -> Table:
     table = Table(title=f"{loaded.name}: {loaded.dataset}", box=None, pad_edge=False, title_justify="left")
     for column in ("method", "backbone", "cells", "trials", "epochs", "cpu", "gpu", "done"):
         table.add_column(column, justify="left" if column in ("method", "backbone") else "right")
-    gpus = float(torch.cuda.device_count())
+    gpus = sweep.cluster.gpus()
     for (method, text), rows in by_method.items():
         protocol = json.loads(text)
         cpu, gpu = resources.share(rows[0], protocol["training"], loaded.resources, gpus)

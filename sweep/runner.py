@@ -6,12 +6,9 @@ Resume, retries after running out of memory, and confirmation seeds are passes o
 from __future__ import annotations
 
 import json
-import logging
-import math
 import os
 import shutil
 import signal
-import stat
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +28,7 @@ from reports import selection
 from reports.ledger import FILE, FINISHED, Ledger, TrialRow
 from sweep import SweepError, environment, features, plan, resources
 from sweep.artefacts import Keeper
+from sweep.cluster import Cluster
 from sweep.experiment import Experiment, profiles
 from sweep.forecast import Forecast, forecast
 from sweep.progress import Announcer, Board, View, best_of
@@ -40,19 +38,6 @@ from sweep.trainable import Shared, TransferTrial, TrialSpec
 
 CHECKPOINTS = "checkpoints"
 MAX_FAILURES = 3  # losses of a trial's process or node, each continued from its checkpoint
-
-# Measured on Ray 2.60: its own loggers double the cost of a report, and it snapshots all trials every few
-# seconds for a restore that we do not use. The ledger is our record.
-_RAY_SETTINGS = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-}
 
 
 @dataclass(frozen=True)
@@ -64,20 +49,14 @@ class Settings:
         data_root: where the data sets lie; None where none is known.
         cache: folder for decoded images and features.
         only: which trials to run; the plan stays whole.
-        max_concurrent: trials at a time; None: as many as fit.
         fresh: forget what the ledger has of this plan first.
-        address: of a running Ray cluster; None starts Ray here.
-        dashboard: start Ray's dashboard and print its address.
     """
 
     results: Path
     data_root: Path | None
     cache: Path
     only: plan.Filter = field(default_factory=plan.Filter)
-    max_concurrent: int | None = None
     fresh: bool = False
-    address: str | None = None
-    dashboard: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,11 +81,14 @@ class Run:
         experiment: with its profile applied.
         settings: how to run it.
         console: for messages and the live view.
+        cluster: where trials run; a Ray on this machine if absent.
     """
 
     trainable: type[TransferTrial] = TransferTrial
 
-    def __init__(self, experiment: Experiment, settings: Settings, console: Console) -> None:
+    def __init__(
+        self, experiment: Experiment, settings: Settings, console: Console, cluster: Cluster | None = None
+    ) -> None:
         self.experiment, self.settings, self.console = experiment, settings, console
         self.folder = (settings.results / experiment.name).absolute()
         self.dataset: Dataset = plan.dataset_of(experiment, settings.data_root, settings.cache, Announcer(console))
@@ -115,7 +97,7 @@ class Run:
             raise SweepError(
                 f"--only leaves no trial of {experiment.name}: no such method runs on such a pair, or data is missing"
             )
-        self.cluster = Cluster(settings)
+        self.cluster = cluster or Cluster(console)
         self._failed: set[str] = set()
         self._checked: set[str] = set()
         self._gpu_shares: dict[str, float] = {}
@@ -162,23 +144,23 @@ class Run:
         weights = self.experiment.protocol.weights
         path = Path(weights) if weights else None
         tuned = {p["backbone"] for p in (json.loads(row.protocol) for row in todo) if p["training"] == "finetune"}
-        gpus = float(torch.cuda.device_count())
         return forecast(
             self.experiment,
             todo,
             features.load(self.dataset, _wanted_arrays(todo), self.settings.cache, Announcer(self.console), path),
             len(self.dataset.classes),
-            self._slots({"CPU": environment.cores(), "GPU": gpus}, todo, gpus),
+            self._slots(todo),
             {backbone: load_pretrained(backbone, path) for backbone in tuned},
-            "cuda" if gpus else "cpu",
+            "cuda" if torch.cuda.is_available() else "cpu",
         )
 
-    def _slots(self, total: Mapping[str, float], todo: Sequence[TrialRow], gpus: float) -> int:
-        """Trials at a time on so many cores and GPUs."""
+    def _slots(self, todo: Sequence[TrialRow]) -> int:
+        """Trials at a time."""
+        cores, gpus = self.cluster.cores(), self.cluster.gpus()
         shares = [self._share(row, gpus) for row in todo]
         cpu, gpu = min((c for c, _ in shares), default=1.0), max((g for _, g in shares), default=0.0)
-        fits = max(1, int(total["CPU"] // cpu if not gpu else min(total["CPU"] // cpu, total["GPU"] // gpu)))
-        return min(fits, self.settings.max_concurrent or fits)
+        fits = max(1, int(cores // cpu if not gpu else min(cores // cpu, gpus // gpu)))
+        return min(fits, self.cluster.max_concurrent or fits)
 
     def _share(self, row: TrialRow, gpus: float) -> tuple[float, float]:
         return resources.share(row, json.loads(row.protocol)["training"], self.experiment.resources, gpus)
@@ -247,7 +229,7 @@ class Run:
         todo = [row for row in todo if states[row.id] not in FINISHED]
         if not todo:
             return
-        self.cluster.connect(self.console, self.experiment.resources.cpu)
+        self.cluster.connect(self.experiment.resources.cpu)
         self._record_data(ledger, todo)
         specs = self._specs(ledger, todo, rungs)
         resources.check({(s.cpu, s.gpu) for s in specs.values()}, ray.nodes())
@@ -423,73 +405,6 @@ class Run:
         finally:
             for number, handler in old.items():
                 signal.signal(number, handler)
-
-
-class Cluster:
-    """Ray: a local one that ends with the run, or a cluster that we join."""
-
-    def __init__(self, settings: Settings) -> None:
-        if settings.address is not None and settings.address.startswith("ray://"):
-            raise SweepError(
-                "--address ray://… (Ray Client) would move the whole driver into the cluster: run on a cluster node "
-                "with --address auto, or submit with `ray job submit`"
-            )
-        self._settings = settings
-        self._connected = False
-
-    def connect(self, console: Console, cpu: float) -> None:
-        """Start or join Ray, once. ``cpu``: cores of a trial, to keep to ``max_concurrent`` here."""
-        if self._connected:
-            return
-        for key, value in _RAY_SETTINGS.items():
-            os.environ.setdefault(key, value)
-        # Few enough to keep the order given, enough that no slot is idle and no actor is thrown away.
-        os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(max(4, 2 * environment.cores())))
-        settings = self._settings
-        options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-        if settings.address is None:
-            cores, most = environment.cores(), settings.max_concurrent
-            options |= {
-                "num_cpus": cores if most is None or cpu > cores else min(cores, math.ceil(most * cpu)),
-                "include_dashboard": settings.dashboard,
-                "dashboard_host": "127.0.0.1",
-            }
-        try:
-            # "local": RAY_ADDRESS, where it is set, is a cluster that nobody asked for here.
-            context = ray.init(address=settings.address or "local", **options)
-        except (OSError, RuntimeError, ValueError) as error:
-            first = str(error).strip().splitlines()[0]
-            raise SweepError(f"cannot connect to Ray at {settings.address or 'this machine'}: {first}") from error
-        for name in ("ray", "ray.tune", "ray.train"):
-            logging.getLogger(name).setLevel(logging.ERROR)
-        _protect_token()
-        self._connected = True
-        if context.dashboard_url:
-            console.print(f"Ray dashboard: http://{context.dashboard_url}", markup=False, highlight=False)
-
-    def gpus(self) -> float:
-        """GPUs that the cluster has."""
-        return float(ray.cluster_resources().get("GPU", 0))
-
-    def limit(self) -> int | None:
-        """The limit to leave to Tune. Tune reuses an actor only for a trial that waits already, and its own limit
-        lets none wait; so here Ray's cores are the limit, but for one at a time, where the order is to be kept."""
-        most = self._settings.max_concurrent
-        return most if most == 1 or self._settings.address is not None else None
-
-    def slots(self, specs: Sequence[TrialSpec]) -> int:
-        """How many of these trials run at a time, at most."""
-        total = ray.cluster_resources()
-        smallest_cpu = min(spec.cpu for spec in specs)
-        fits = max(1, int(total.get("CPU", 1) // smallest_cpu))
-        return fits if self._settings.max_concurrent is None else min(fits, self._settings.max_concurrent)
-
-
-def _protect_token() -> None:
-    """Ray writes its authentication token for every user to read."""
-    token = Path.home() / ".ray" / "auth_token"
-    if token.is_file():
-        token.chmod(stat.S_IRUSR | stat.S_IWUSR)
 
 
 def _wanted_arrays(rows: Iterable[TrialRow]) -> list[tuple[str, str]]:

@@ -1,0 +1,128 @@
+"""Ray: one on this machine that ends with the run, or a cluster that we join."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from rich.console import Console
+
+from sweep import SweepError, environment
+from sweep.trainable import TrialSpec
+
+# Measured on Ray 2.60: its own loggers double the cost of a report, and it snapshots all trials every few
+# seconds for a restore that we do not use. The ledger is our record.
+_RAY_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+
+
+class Cluster:
+    """Where trials run.
+
+    Args:
+        console: is told the dashboard's address.
+        address: of a running Ray cluster (``auto``, or host:port); None starts Ray here.
+        max_concurrent: trials at a time; None: as many as fit.
+        dashboard: start Ray's dashboard.
+
+    Raises:
+        SweepError: the address is one of Ray Client.
+    """
+
+    def __init__(
+        self, console: Console, address: str | None = None, max_concurrent: int | None = None, dashboard: bool = False
+    ) -> None:
+        if address is not None and address.startswith("ray://"):
+            raise SweepError(
+                "--address ray://… (Ray Client) would move the whole driver into the cluster: run on a cluster node "
+                "with --address auto, or submit with `ray job submit`"
+            )
+        self._console, self._address, self._dashboard = console, address, dashboard
+        self.max_concurrent = max_concurrent
+        self._connected = False
+
+    def connect(self, cpu: float = 1) -> None:
+        """Start or join Ray, once.
+
+        Args:
+            cpu: cores of a trial, to keep to ``max_concurrent`` on this machine.
+
+        Raises:
+            SweepError: there is no such cluster.
+        """
+        if self._connected:
+            return
+        for key, value in _RAY_SETTINGS.items():
+            os.environ.setdefault(key, value)
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if self._address is None:
+            cores, most = environment.cores(), self.max_concurrent
+            options |= {
+                "num_cpus": cores if most is None or cpu > cores else min(cores, math.ceil(most * cpu)),
+                "include_dashboard": self._dashboard,
+                "dashboard_host": "127.0.0.1",
+            }
+        try:
+            # "local": RAY_ADDRESS, where it is set, is a cluster that nobody asked for here.
+            context = ray.init(address=self._address or "local", **options)
+        except (OSError, RuntimeError, ValueError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise SweepError(f"cannot connect to Ray at {self._address or 'this machine'}: {first}") from error
+        for name in ("ray", "ray.tune", "ray.train"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        _protect_token()
+        self._connected = True
+        # Few enough to keep the order given, enough that no slot is idle and no actor is thrown away.
+        os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(max(4, 2 * int(self.cores()))))
+        if context.dashboard_url:
+            self._console.print(f"Ray dashboard: http://{context.dashboard_url}", markup=False, highlight=False)
+
+    def cores(self) -> float:
+        """CPU cores in all."""
+        return float(self._total().get("CPU", 0))
+
+    def gpus(self) -> float:
+        """GPUs in all."""
+        return float(self._total().get("GPU", 0))
+
+    def _total(self) -> dict[str, float]:
+        """What the cluster has; a Ray that we have yet to start here, what this machine has."""
+        if self._address is not None:
+            self.connect()
+        if self._connected:
+            return dict(ray.cluster_resources())
+        return {"CPU": environment.cores(), "GPU": torch.cuda.device_count()}
+
+    def limit(self) -> int | None:
+        """The limit to leave to Tune. Tune reuses an actor only for a trial that waits already, and its own limit
+        lets none wait; so here Ray's cores are the limit, but for one at a time, where the order is to be kept."""
+        most = self.max_concurrent
+        return most if most == 1 or self._address is not None else None
+
+    def slots(self, specs: Sequence[TrialSpec]) -> int:
+        """How many of these trials run at a time, at most."""
+        smallest_cpu = min(spec.cpu for spec in specs)
+        fits = max(1, int(self.cores() // smallest_cpu))
+        return fits if self.max_concurrent is None else min(fits, self.max_concurrent)
+
+
+def _protect_token() -> None:
+    """Ray writes its authentication token for every user to read."""
+    token = Path.home() / ".ray" / "auth_token"
+    if token.is_file():
+        token.chmod(stat.S_IRUSR | stat.S_IWUSR)
