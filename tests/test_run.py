@@ -5,86 +5,28 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from whole_run import DIE_AFTER, EXPERIMENT, die_after, one_at_a_time, read, run, table
 
 from reports import selection
 from reports.ledger import Ledger
 
 pytestmark = pytest.mark.ray
 
-EXPERIMENT = """\
-dataset: offline_digits
-dataset_options: {channels: 1, train: 120, test: 60}
-pairs: [rendered-photo]
-early_stopping: {scheduler: asha, grace: 0.33, reduction: 3}
-methods:
-  nearest_neighbor: {}
-  jda: {n_components: [2, 5, 10, 20], mu: [0.01, 1], iterations: 6}
-"""
-ROOT = Path(__file__).resolve().parents[1]
-
-# Runs the command line with one thing changed in the driver.
-PRELUDE = "import os, signal, sys\nfrom sweep import runner\nfrom reports.ledger import Ledger\n"
-GO = "\nfrom sweep.cli import run_app\nrun_app()\n"
-
-
-def _run(folder: Path, *arguments: str, prelude: str = "", name: str = "small") -> subprocess.CompletedProcess[str]:
-    file = folder / f"{name}.yaml"
-    if not file.exists():
-        file.write_text(EXPERIMENT)
-    command = [sys.executable, "-c", PRELUDE + prelude + GO, "run", str(file), "--results", str(folder), *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-
-
-def _one_at_a_time(folder: Path, prelude: str = "", *arguments: str) -> subprocess.CompletedProcess[str]:
-    return _run(folder, "--max-concurrent", "1", *arguments, prelude=prelude)
-
-
-def _read(folder: Path, name: str = "small") -> tuple[Any, Any]:
-    with Ledger(folder / name / "ledger.sqlite") as ledger:
-        return ledger.trials(), ledger.epochs()
-
-
-def _table(folder: Path) -> dict[str, Any]:
-    """Per trial its state and, per epoch, everything measured; and the epochs in order of arrival."""
-    trials, epochs = _read(folder)
-    rows = epochs[["trial", "epoch", "target_accuracy", "criteria", "losses"]].to_dict("records")
-    return {"states": dict(zip(trials["id"], trials["state"], strict=True)), "epochs": rows}
-
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("uninterrupted")
-    done = _one_at_a_time(folder)
+    done = one_at_a_time(folder)
     assert done.returncode == 0, done.stderr
     return folder
 
 
-DIE_AFTER = """
-reported = 0
-record = Ledger.record_epoch
-def record_and_die(self, *args, **kwargs):
-    global reported
-    if not {after}: {die}
-    record(self, *args, **kwargs)
-    reported += 1
-    if reported == {after}: {die}
-Ledger.record_epoch = record_and_die
-"""
-
-
-def _die_after(epochs: int) -> str:
-    return DIE_AFTER.format(after=epochs, die="os.kill(os.getpid(), signal.SIGKILL)")
-
-
 def test_early_stopping_stops_some_and_spares_one_shot_methods(uninterrupted: Path) -> None:
-    trials, epochs = _read(uninterrupted)
+    trials, epochs = read(uninterrupted)
     states = trials.groupby("method")["state"].value_counts()
     assert states["jda", "stopped"] >= 2
     assert states["jda", "done"] >= 2
@@ -95,7 +37,7 @@ def test_early_stopping_stops_some_and_spares_one_shot_methods(uninterrupted: Pa
 
 
 def test_what_may_be_a_trials_last_report_has_every_criterion(uninterrupted: Path) -> None:
-    trials, epochs = _read(uninterrupted)
+    trials, epochs = read(uninterrupted)
     methods = dict(zip(trials["id"], trials["method"], strict=True))
     jda = epochs[epochs["trial"].map(methods) == "jda"]
     recorded = {epoch: {frozenset(json.loads(text)) for text in own} for epoch, own in jda.groupby("epoch")["criteria"]}
@@ -108,23 +50,23 @@ def test_what_may_be_a_trials_last_report_has_every_criterion(uninterrupted: Pat
 
 
 @pytest.mark.parametrize("kills", [(4, 9)])
-def test_a_killed_driver_continues_to_the_same_table(
+def test_a_killed_driver_continues_to_the_sametable(
     uninterrupted: Path, tmp_path: Path, kills: tuple[int, ...]
 ) -> None:
     before: list[tuple[str, int]] = []
     for epochs in kills:
-        died = _one_at_a_time(tmp_path, _die_after(epochs))
+        died = one_at_a_time(tmp_path, die_after(epochs))
         assert died.returncode == -signal.SIGKILL
-        trials, rows = _read(tmp_path)
+        trials, rows = read(tmp_path)
         found = list(zip(rows["trial"], rows["epoch"], strict=True))
         assert len(found) >= len(before) + 1
         assert found[: len(before)] == before  # no reported epoch is lost, nor its place
         before = found
         finished = trials.loc[trials["state"].isin(["done", "stopped"])].set_index("id")["attempts"]
-    done = _one_at_a_time(tmp_path)
+    done = one_at_a_time(tmp_path)
     assert done.returncode == 0, done.stderr
-    assert _table(tmp_path) == _table(uninterrupted)
-    trials, _ = _read(tmp_path)
+    assert table(tmp_path) == table(uninterrupted)
+    trials, _ = read(tmp_path)
     again = trials.set_index("id")["attempts"]
     assert (again[finished.index] == finished).all()  # no finished trial ran twice
 
@@ -142,9 +84,9 @@ def shuffled(*args):
     return found | {("photo", "raw"): dataclasses.replace(target, train=parts[0], test=parts[1])}
 features.load = shuffled
 """
-    done = _one_at_a_time(tmp_path, shuffle)
+    done = one_at_a_time(tmp_path, shuffle)
     assert done.returncode == 0, done.stderr
-    true, blind = _table(uninterrupted), _table(tmp_path)
+    true, blind = table(uninterrupted), table(tmp_path)
     assert blind["states"] == true["states"]
     for a, b in zip(true["epochs"], blind["epochs"], strict=True):
         assert {**a, "target_accuracy": None} == {**b, "target_accuracy": None}
@@ -160,30 +102,30 @@ features.load = shuffled
 
 def test_first_interrupt_checkpoints_and_the_next_run_continues(uninterrupted: Path, tmp_path: Path) -> None:
     interrupt = DIE_AFTER.format(after=8, die="os.kill(os.getpid(), signal.SIGINT)")
-    stopped = _one_at_a_time(tmp_path, interrupt)
+    stopped = one_at_a_time(tmp_path, interrupt)
     assert stopped.returncode == 130, stopped.stderr
     assert "continues" in stopped.stderr
-    trials, before = _read(tmp_path)
+    trials, before = read(tmp_path)
     assert set(trials["state"]) <= {"done", "stopped", "pending"}
     assert "running" not in set(trials["state"])
-    done = _one_at_a_time(tmp_path)
+    done = one_at_a_time(tmp_path)
     assert done.returncode == 0, done.stderr
-    assert _table(tmp_path) == _table(uninterrupted)
-    _, after = _read(tmp_path)
+    assert table(tmp_path) == table(uninterrupted)
+    _, after = read(tmp_path)
     # What the interrupted trial had done it did not do again: its rows were not rewritten.
     kept = after[after["seq"].isin(before["seq"])]
     assert kept["seconds"].tolist() == before["seconds"].tolist()
 
 
 def test_several_at_a_time_lose_no_row_when_killed(tmp_path: Path) -> None:
-    died = _run(tmp_path, prelude=_die_after(10))
+    died = run(tmp_path, prelude=die_after(10))
     assert died.returncode == -signal.SIGKILL
-    _, before = _read(tmp_path)
-    trials, _ = _read(tmp_path)
+    _, before = read(tmp_path)
+    trials, _ = read(tmp_path)
     finished = trials.loc[trials["state"].isin(["done", "stopped"])].set_index("id")["attempts"]
-    done = _run(tmp_path)
+    done = run(tmp_path)
     assert done.returncode == 0, done.stderr
-    trials, after = _read(tmp_path)
+    trials, after = read(tmp_path)
     assert set(trials["state"]) <= {"done", "stopped"}
     assert set(zip(before["trial"], before["epoch"], strict=True)) <= set(
         zip(after["trial"], after["epoch"], strict=True)
@@ -204,25 +146,25 @@ def with_one_broken(self, *args):
     return specs
 runner.Run._specs = with_one_broken
 """
-    done = _run(tmp_path, prelude=broken)
+    done = run(tmp_path, prelude=broken)
     assert done.returncode == 1, done.stderr
-    trials, _ = _read(tmp_path)
+    trials, _ = read(tmp_path)
     failed = trials[trials["state"] == "failed"]
     assert failed["method"].tolist() == ["nearest_neighbor"]
     assert "Traceback" in failed["error"].iloc[0]
     assert "nowhere" in failed["error"].iloc[0]
     assert "nowhere" in done.stderr  # the last line of the traceback is shown
     assert set(trials.loc[trials["method"] == "jda", "state"]) <= {"done", "stopped"}
-    mended = _run(tmp_path)
+    mended = run(tmp_path)
     assert mended.returncode == 0, mended.stderr
-    assert set(_read(tmp_path)[0]["state"]) <= {"done", "stopped"}
+    assert set(read(tmp_path)[0]["state"]) <= {"done", "stopped"}
 
 
 def test_confirmation_runs_the_choice_with_more_seeds(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(EXPERIMENT + "confirm: {seeds: 3}\n")
-    done = _run(tmp_path, "--only", "method=jda")
+    done = run(tmp_path, "--only", "method=jda")
     assert done.returncode == 0, done.stderr
-    trials, _ = _read(tmp_path)
+    trials, _ = read(tmp_path)
     confirm = trials[trials["role"] == "confirm"]
     assert sorted(confirm["seed"]) == [1, 2]
     assert confirm["params"].nunique() == 1
@@ -241,28 +183,28 @@ def test_confirmation_runs_the_choice_with_more_seeds(tmp_path: Path) -> None:
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(uninterrupted: Path, tmp_path: Path) -> None:
     eager = EXPERIMENT + "checkpoint_seconds: 0\n"
     (tmp_path / "small.yaml").write_text(eager)
-    died = _one_at_a_time(tmp_path, _die_after(13))
+    died = one_at_a_time(tmp_path, die_after(13))
     assert died.returncode == -signal.SIGKILL
     saved = sorted((tmp_path / "small" / "checkpoints").glob("*/*/checkpoint_*/state.pt"))
     assert saved
     saved[-1].write_bytes(b"not a checkpoint")
-    done = _one_at_a_time(tmp_path)
+    done = one_at_a_time(tmp_path)
     assert done.returncode == 0, done.stderr
-    assert _table(tmp_path) == _table(uninterrupted)
+    assert table(tmp_path) == table(uninterrupted)
     assert not list((tmp_path / "small" / "checkpoints").glob("*/*/checkpoint_*"))  # nothing is left behind
 
 
 def test_a_second_driver_is_refused(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(EXPERIMENT)
     with Ledger(tmp_path / "small" / "ledger.sqlite", write=True):
-        refused = _run(tmp_path)
+        refused = run(tmp_path)
     assert refused.returncode == 2
     assert "another process" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 
 def test_requests_that_no_node_can_satisfy_are_refused(tmp_path: Path) -> None:
-    refused = _run(tmp_path, "--set", f"resources.cpu={(os.cpu_count() or 1) + 1}")
+    refused = run(tmp_path, "--set", f"resources.cpu={(os.cpu_count() or 1) + 1}")
     assert refused.returncode == 2
     assert "largest node" in refused.stderr
 
@@ -273,7 +215,7 @@ def test_a_ledger_from_a_newer_version_is_refused_and_left_alone(tmp_path: Path)
         ledger.set_meta("kept", [1, 2])
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version=99")
-    refused = _run(tmp_path)
+    refused = run(tmp_path)
     assert refused.returncode == 2
     assert "newer version" in refused.stderr
     with sqlite3.connect(path) as db:
@@ -290,8 +232,8 @@ def test_other_data_is_refused_beside_results(uninterrupted: Path, tmp_path: Pat
         "    return dataclasses.replace(found, train=train)\n"
         "OfflineDigits.load = changed\n"
     )
-    again = _one_at_a_time(tmp_path, other, "--set", "methods.tca={}")
+    again = one_at_a_time(tmp_path, other, "--set", "methods.tca={}")
     assert again.returncode == 2
     assert "is not what it was" in again.stderr
-    assert _table(tmp_path)["epochs"] == _table(uninterrupted)["epochs"]
-    assert _one_at_a_time(tmp_path, "", "--set", "methods.tca={}").returncode == 0
+    assert table(tmp_path)["epochs"] == table(uninterrupted)["epochs"]
+    assert one_at_a_time(tmp_path, "", "--set", "methods.tca={}").returncode == 0
