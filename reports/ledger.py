@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,6 +25,8 @@ SCHEMA_VERSION = 1
 State = Literal["pending", "running", "done", "stopped", "failed", "oom"]
 FILE = "ledger.sqlite"
 """A ledger's name in the folder of its experiment."""
+
+BUSY_SECONDS = 30  # for which one waits while another process has the file locked
 
 FINISHED: frozenset[str] = frozenset({"done", "stopped"})
 
@@ -157,7 +160,7 @@ class Ledger:
 
     def _connect(self) -> sqlite3.Connection:
         if self.write:
-            db = sqlite3.connect(self.path, isolation_level=None, timeout=30, check_same_thread=False)
+            db = sqlite3.connect(self.path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
             db.execute("PRAGMA foreign_keys=ON")
@@ -166,7 +169,10 @@ class Ledger:
                 raise LedgerError(
                     f"no results at {self.path.parent}: `python -m sweep run {self.path.parent.name}` first"
                 )
-            db = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=30)
+            where = f"{self.path.absolute().as_uri()}?mode=ro"
+            if not os.access(self.path.parent, os.W_OK) and not Path(f"{self.path}-wal").exists():
+                where += "&immutable=1"  # readers of a WAL file write beside it, unless nobody changes it
+            db = sqlite3.connect(where, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
         db.row_factory = sqlite3.Row
         return db
 
