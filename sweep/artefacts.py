@@ -69,7 +69,7 @@ def save_model(folder: Path, row: TrialRow, epochs: int, classes: int, model: Al
     metadata = {"config": canonical(config), "state": json.dumps(state)}
     relative = path_of(MODEL, row.id)
     # Not save_file, whose files nobody else may read.
-    _replace(folder / relative, lambda path: path.write_bytes(save(tensors, metadata)))
+    replace(folder / relative, lambda path: path.write_bytes(save(tensors, metadata)))
     return relative.as_posix()
 
 
@@ -106,11 +106,11 @@ def load_model(path: Path) -> tuple[dict[str, Any], StateDict]:
 def save_features(folder: Path, trial: str, found: Features) -> str:
     """Write a trial's features for figures; returns the path relative to ``folder``, the experiment's."""
     relative = path_of(FEATURES, trial)
-    _replace(folder / relative, found.write)
+    replace(folder / relative, found.write)
     return relative.as_posix()
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
+def replace(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file so that it is there as a whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part")
@@ -118,6 +118,12 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
         write(part)
         part.replace(path)
     finally:
+        part.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the parts of files that processes were killed while writing, below an experiment's folder."""
+    for part in folder.glob("*/*/*.part"):
         part.unlink(missing_ok=True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -14,9 +16,22 @@ from ray.tune.experiment import Trial
 from ray.tune.result import SHOULD_CHECKPOINT
 
 from reports.ledger import FINISHED, Ledger, LedgerError, State
+from sweep import SweepError
 from sweep.artefacts import Keeper
 from sweep.scheduler import trial_id
 from sweep.trainable import TrialSpec
+
+# Wherever it was met: in a trial's process, in Tune's copy of a checkpoint, or in the driver.
+_FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT))
+
+
+def disk_full(error: str, folder: Path) -> SweepError | None:
+    """What to tell the user, where the text of an error says that the disk is full."""
+    if not any(text in error for text in _FULL):
+        return None
+    return SweepError(
+        f"the disk is full ({folder}): free some of it, and `run` again continues; nothing recorded is lost"
+    )
 
 
 class Recorder(Callback):
@@ -41,7 +56,7 @@ class Recorder(Callback):
     ) -> None:
         self._ledger, self._specs, self._folder, self._listener = ledger, specs, folder, listener
         self._keeper = keeper
-        self.error: LedgerError | None = None
+        self.error: LedgerError | SweepError | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks for a restore that we do not use, and a ledger is not for pickling."""
@@ -59,6 +74,7 @@ class Recorder(Callback):
         """Reported epochs, and the trial's end where the last of them is its last."""
         key = trial_id(trial)
         state: State = result["state"]
+        self._look_for_full_disk(result.get("error", ""))
         # The scheduler has spoken by now: a result that is done before its budget was stopped.
         if state == "running" and result.get("done"):
             state = "stopped"
@@ -83,8 +99,15 @@ class Recorder(Callback):
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """The trial's process was lost more often than it may be."""
         text = str(trial.get_error() or "the trial's process was lost")
+        self._look_for_full_disk(text)
         self._write(lambda: self._ledger.finish(trial_id(trial), "failed", text))
         self._listener(trial_id(trial), "failed", {"error": text})
+
+    def _look_for_full_disk(self, error: str) -> None:
+        """End the run where the disk is full: it is no failure of this trial, and every other would fail like it."""
+        self.error = self.error or disk_full(error, self._folder)
+        if isinstance(self.error, SweepError):
+            raise self.error
 
     def _clean(self, trial: Trial) -> None:
         """A finished trial needs no checkpoint any more."""

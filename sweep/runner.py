@@ -26,13 +26,13 @@ from algorithms.networks.backbones import load_pretrained
 from datasets.base import Dataset
 from reports import selection
 from reports.ledger import FILE, FINISHED, Ledger, TrialRow
-from sweep import SweepError, environment, features, plan, resources
+from sweep import SweepError, artefacts, environment, features, plan, resources
 from sweep.artefacts import Keeper
 from sweep.cluster import Cluster
 from sweep.experiment import Experiment, profiles
 from sweep.forecast import Forecast, forecast
 from sweep.progress import Announcer, Board, View, best_of
-from sweep.recorder import Recorder
+from sweep.recorder import Recorder, disk_full
 from sweep.scheduler import CellASHA, InOrder, Rungs, trial_id
 from sweep.trainable import Shared, TransferTrial, TrialSpec
 
@@ -125,6 +125,7 @@ class Run:
                 self._pass(ledger, rows, todo)
             ledger.set_plan(rows)  # what an interruption left running is pending again
             self._remove_checkpoints(ledger)
+            artefacts.remove_unfinished(self.folder)
             final = ledger.states()
         counts: dict[str, int] = {}
         for row in rows:
@@ -254,7 +255,8 @@ class Run:
         try:
             with self._interruptible(scheduler, view):
                 self._tuner(specs, shared, scheduler, recorder).fit()
-        except Exception:
+        except Exception as error:
+            recorder.error = recorder.error or disk_full(str(error), self.folder)
             if recorder.error is None:
                 raise
         finally:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import json
 import logging
-import os
 import pickle
 import time
 import traceback
@@ -226,12 +225,12 @@ class TransferTrial(tune.Trainable):
         arrays: dict[str, NDArray[Any]] = {"target": scored.target.astype(np.float16)}
         if scored.validation is not None:
             arrays["validation"] = scored.validation.astype(np.float16)
-        path = Path(self._shared.folder) / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        part.replace(path)
+
+        def write(path: Path) -> None:
+            with path.open("wb") as file:  # by its name, NumPy would append .npz
+                np.savez(file, allow_pickle=False, **arrays)
+
+        artefacts.replace(Path(self._shared.folder) / relative, write)
         return relative
 
     def _keep_model(self, scored: tasks.Scored) -> dict[str, str]:
