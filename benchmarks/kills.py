@@ -25,6 +25,7 @@ import psutil
 from tabulate import tabulate
 
 from reports.ledger import FILE, FINISHED, Ledger
+from sweep.reading import BAD_INPUT
 
 EXPERIMENT = """
 dataset: offline_digits
@@ -50,6 +51,7 @@ class Tally:
         kills: drivers killed.
         runs: times that the experiment came to its end.
         idle: kills of a driver that had reported nothing yet (it planned, or Ray started).
+        unstarted: drivers that ended by themselves, as Ray did not start in time on a busy machine.
         epochs_lost: epochs that a ledger held before a kill and not after the next driver, or in another place.
         trials_repeated: trials that had ended before a kill, and started again.
         numbers_changed: epochs whose numbers are not those of the undisturbed run.
@@ -61,6 +63,7 @@ class Tally:
     kills: int = 0
     runs: int = 0
     idle: int = 0
+    unstarted: int = 0
     epochs_lost: int = 0
     trials_repeated: int = 0
     numbers_changed: int = 0
@@ -71,7 +74,7 @@ class Tally:
     @property
     def damage(self) -> dict[str, int]:
         """What is to be 0 throughout."""
-        return {k: v for k, v in dataclasses.asdict(self).items() if k not in ("kills", "runs", "idle")}
+        return {k: v for k, v in dataclasses.asdict(self).items() if k not in ("kills", "runs", "idle", "unstarted")}
 
 
 @dataclass(frozen=True)
@@ -118,29 +121,31 @@ def loop(kills: int, concurrent: int, seed: int, folder: Path, say: Callable[[st
     file.write_text(EXPERIMENT)
     chance, tally = random.Random(seed), Tally()
     started = time.perf_counter()
-    _end_well(_driver(file, folder / "undisturbed", concurrent))
+    while not _ended(_driver(file, folder / "undisturbed", concurrent), tally):
+        started = time.perf_counter()
     seconds = time.perf_counter() - started
     expected = Snapshot.of(folder / "undisturbed" / "kills" / FILE)
     say(f"undisturbed: {len(expected.trials)} trials, {len(expected.epochs)} epochs in {seconds:.0f} s")
     while tally.kills < kills:
         results = folder / f"run-{tally.runs}"
         path = results / "kills" / FILE
-        before = Snapshot({}, {})
-        while True:
+        before, ended = Snapshot({}, {}), False
+        while not ended:
             driver = _driver(file, results, concurrent)
             moment = chance.uniform(0, seconds)
-            ended = _killed(driver, moment, tally) if tally.kills < kills else _end_well(driver)
+            killed = tally.kills < kills and _kill(driver, moment, tally)
+            ended = not killed and _ended(driver, tally)
             after = Snapshot.of(path)
             _compare(before, after, tally)
-            if ended:
-                break
-            tally.kills += 1
-            tally.idle += len(after.epochs) == len(before.epochs)
-            say(f"kill {tally.kills} after {moment:.1f} s: {len(after.epochs)} epochs, {len(after.ended)} trials ended")
+            if killed:
+                tally.kills += 1
+                tally.idle += len(after.epochs) == len(before.epochs)
+                counts = f"{len(after.epochs)} epochs, {len(after.ended)} trials ended"
+                say(f"kill {tally.kills} after {moment:.1f} s: {counts}")
             before = after
         tally.runs += 1
         tally.numbers_changed += sum(
-            after.epochs[key] != expected.epochs[key] for key in after.epochs & expected.epochs.keys()
+            after.epochs[key] != expected.epochs[key] for key in after.epochs.keys() & expected.epochs.keys()
         )
         same = list(after.epochs) == list(expected.epochs) and _states(after) == _states(expected)
         tally.tables_changed += not (same if concurrent == 1 else after.ended == set(after.trials))
@@ -156,26 +161,29 @@ def _driver(file: Path, results: Path, concurrent: int) -> subprocess.Popen[str]
     )
 
 
-def _end_well(driver: subprocess.Popen[str]) -> bool:
+def _ended(driver: subprocess.Popen[str], tally: Tally) -> bool:
+    """Wait for a driver's own end; whether that is the experiment's too."""
     _, said = driver.communicate()
+    if driver.returncode == BAD_INPUT and "cannot connect to Ray" in said:
+        tally.unstarted += 1
+        return False
     if driver.returncode:
         raise RuntimeError(f"the driver ended with {driver.returncode}: {said}")
     return True
 
 
-def _killed(driver: subprocess.Popen[str], moment: float, tally: Tally) -> bool:
-    """Let a driver live so long, then kill it; whether it ended before."""
+def _kill(driver: subprocess.Popen[str], moment: float, tally: Tally) -> bool:
+    """Let a driver live so long, then kill it; whether it lived."""
     try:
         driver.wait(moment)
     except subprocess.TimeoutExpired:
         children = psutil.Process(driver.pid).children(recursive=True)
         driver.kill()
-        if driver.wait() == 0:
-            return True
+        driver.wait()
         _, alive = psutil.wait_procs(children, timeout=DEATH_SECONDS)
         tally.processes_left += len(alive)
-        return False
-    return _end_well(driver)
+        return driver.returncode < 0
+    return False
 
 
 def _compare(before: Snapshot, after: Snapshot, tally: Tally) -> None:

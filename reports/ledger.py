@@ -369,6 +369,11 @@ class Ledger:
         query = "SELECT id, checkpoint FROM trials WHERE checkpoint IS NOT NULL AND state NOT IN ('done', 'stopped')"
         return dict(self._db.execute(query).fetchall())
 
+    def out_of_memory(self) -> dict[str, float]:
+        """Trial id → the share of a GPU with which it ran out of memory, for those whose last attempt ended so."""
+        query = "SELECT id, coalesce(json_extract(resources, '$.gpu'), 0) FROM trials WHERE state = 'oom'"
+        return dict(self._db.execute(query).fetchall())
+
     def arrivals(self) -> Iterator[tuple[str, int, dict[str, float | None]]]:
         """(trial, epoch, criteria) of every stored epoch, in order of first arrival."""
         for row in self._db.execute("SELECT trial, epoch, criteria FROM epochs ORDER BY seq"):

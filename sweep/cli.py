@@ -22,7 +22,7 @@ from datasets import fetch as fetching
 from datasets.base import DataError, Dataset
 from reports import document, few_labels, figures, markdown
 from reports.ledger import FILE, FINISHED, Ledger, TrialRow
-from sweep import SweepError, doctor, experiment, plan, reading, resources
+from sweep import SweepError, doctor, experiment, plan, reading
 from sweep.cluster import Cluster
 from sweep.forecast import Forecast
 from sweep.progress import Announcer, clock
@@ -178,14 +178,13 @@ def _plan_table(sweep: Run, loaded: experiment.Experiment) -> Table:
     table = Table(title=f"{loaded.name}: {loaded.dataset}", box=None, pad_edge=False, title_justify="left")
     for column in ("method", "backbone", "cells", "trials", "epochs", "cpu", "gpu", "done"):
         table.add_column(column, justify="left" if column in ("method", "backbone") else "right")
-    gpus = sweep.cluster.gpus()
+    shares = sweep.shares()
     for (method, text), rows in by_method.items():
         protocol = json.loads(text)
-        cpu, gpu = resources.share(rows[0], protocol["training"], loaded.resources, gpus)
         done = sum(states.get(row.id) in FINISHED for row in rows)
         cells = len({row.cell for row in rows})
         epochs = sum(row.budget for row in rows)
-        numbers = (cells, len(rows), epochs, f"{cpu:g}", f"{gpu:g}", done)
+        numbers = (cells, len(rows), epochs, *shares.shown(rows[0]), done)
         table.add_row(method + few_labels.tag(protocol["few"]), protocol["backbone"], *map(str, numbers))
     every = [row for rows in by_method.values() for row in rows]
     done = sum(states.get(row.id) in FINISHED for row in every)

@@ -87,7 +87,7 @@ class Resources(_Strict):
     cpu: float = Field(1, gt=0)
     gpu: float | Literal["auto"] = Field(
         "auto",
-        description="share of a GPU for deep methods; auto: one for fine-tuning, a quarter for smaller networks",
+        description="share of a GPU for deep methods; auto: the smallest whose memory is enough, by measurement",
     )
 
     @field_validator("gpu")

@@ -44,6 +44,10 @@ class Recorder(Callback):
         listeners: called with (trial id, event, result) after each write, for the live view;
             event is ``started``, ``epoch``, ``done``, ``stopped``, ``failed`` or ``oom``.
         keeper: told of trials that ended, to remove what need not be kept.
+
+    Attributes:
+        error: what the run ends with: the ledger cannot be written, or the disk is full.
+        lost: trials to try again in another pass: their process went before they had begun.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Recorder(Callback):
         self._ledger, self._specs, self._folder, self._listener = ledger, specs, folder, listener
         self._keeper = keeper
         self.error: LedgerError | SweepError | None = None
+        self.lost: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks for a restore that we do not use, and a ledger is not for pickling."""
@@ -97,7 +102,10 @@ class Recorder(Callback):
         self._write(lambda: self._ledger.set_checkpoint(trial_id(trial), relative.as_posix()))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """The trial's process was lost more often than it may be."""
+        """The trial's process was lost more often than it may be, or (Tune tries that once) before it had begun."""
+        if trial.should_recover():
+            self.lost.add(trial_id(trial))
+            return
         text = str(trial.get_error() or "the trial's process was lost")
         self._look_for_full_disk(text)
         self._write(lambda: self._ledger.finish(trial_id(trial), "failed", text))

@@ -10,9 +10,10 @@ import os
 import shutil
 import signal
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +23,19 @@ from ray import tune
 from rich.console import Console
 
 import algorithms.registry
-from algorithms.networks.backbones import load_pretrained
+from algorithms.networks.backbones import BackboneError, load_pretrained
 from datasets.base import Dataset
 from reports import selection
 from reports.ledger import FILE, FINISHED, Ledger, TrialRow
-from sweep import SweepError, artefacts, environment, features, plan, resources
+from sweep import SweepError, artefacts, environment, features, gpu, plan, resources
 from sweep.artefacts import Keeper
 from sweep.cluster import Cluster
-from sweep.experiment import Experiment, profiles
+from sweep.experiment import Experiment, load, profiles
 from sweep.forecast import Forecast, forecast
 from sweep.progress import Announcer, Board, View, best_of
 from sweep.recorder import Recorder, disk_full
 from sweep.scheduler import CellASHA, InOrder, Rungs, trial_id
-from sweep.trainable import Shared, TransferTrial, TrialSpec
+from sweep.trainable import Shared, TransferTrial, TrialSpec, measure
 
 CHECKPOINTS = "checkpoints"
 MAX_FAILURES = 3  # losses of a trial's process or node, each continued from its checkpoint
@@ -85,6 +86,7 @@ class Run:
     """
 
     trainable: type[TransferTrial] = TransferTrial
+    memory = gpu.Memory()
 
     def __init__(
         self, experiment: Experiment, settings: Settings, console: Console, cluster: Cluster | None = None
@@ -100,7 +102,8 @@ class Run:
         self.cluster = cluster or Cluster(console)
         self._failed: set[str] = set()
         self._checked: set[str] = set()
-        self._gpu_shares: dict[str, float] = {}
+        self._lost: Counter[str] = Counter()
+        self._samples: dict[tuple[str, str], int] = {}
         self._arrays: dict[tuple[str, str], ray.ObjectRef] = {}
         self._pretrained: dict[str, ray.ObjectRef] = {}
         self._interrupted = False
@@ -158,13 +161,19 @@ class Run:
     def _slots(self, todo: Sequence[TrialRow]) -> int:
         """Trials at a time."""
         cores, gpus = self.cluster.cores(), self.cluster.gpus()
-        shares = [self._share(row, gpus) for row in todo]
-        cpu, gpu = min((c for c, _ in shares), default=1.0), max((g for _, g in shares), default=0.0)
-        fits = max(1, int(cores // cpu if not gpu else min(cores // cpu, gpus // gpu)))
+        shares = self.shares()
+        requests = [shares.of(row) for row in todo]
+        cpu, share = min((c for c, _ in requests), default=1.0), max((g for _, g in requests), default=0.0)
+        fits = max(1, int(cores // cpu if not share else min(cores // cpu, gpus // share)))
         return min(fits, self.cluster.max_concurrent or fits)
 
-    def _share(self, row: TrialRow, gpus: float) -> tuple[float, float]:
-        return resources.share(row, json.loads(row.protocol)["training"], self.experiment.resources, gpus)
+    def shares(self) -> resources.Shares:
+        """What trials take, as far as it is known before they run."""
+        wanted, gpus, path = self.experiment.resources, self.cluster.gpus(), self.folder / FILE
+        if self.settings.fresh or not path.exists():
+            return resources.Shares(wanted, gpus)
+        with Ledger(path) as ledger:
+            return resources.Shares(wanted, gpus, ledger)
 
     def _is_of_plan(self, method: str, source: str, target: str) -> bool:
         return method in self.experiment.methods and self.settings.only.keeps(method, source, target)
@@ -232,10 +241,10 @@ class Run:
             return
         self.cluster.connect(self.experiment.resources.cpu)
         self._record_data(ledger, todo)
-        specs = self._specs(ledger, todo, rungs)
-        resources.check({(s.cpu, s.gpu) for s in specs.values()}, ray.nodes())
+        shares = resources.Shares(self.experiment.resources, self.cluster.gpus(), ledger)
+        resources.check({shares.of(row) for row in todo}, ray.nodes())
         shared = Shared(
-            specs=specs,
+            specs={},
             domains=self._put_arrays(todo),
             pretrained=self._put_pretrained(todo),
             num_classes=len(self.dataset.classes),
@@ -243,7 +252,11 @@ class Run:
             criterion=self.experiment.stopping_criterion,
             checkpoint_seconds=self.experiment.checkpoint_seconds,
             proxy_a_distance=self.experiment.proxy_a_distance,
+            memory=self.memory,
         )
+        self._measure(ledger, todo, shares, shared)
+        specs = self._specs(ledger, todo, rungs, shares)
+        shared = replace(shared, specs=specs)
         wanted = [row for row in rows if self._wanted(row)]
         view = View(self.console)
         criterion = self.experiment.stopping_criterion
@@ -264,7 +277,7 @@ class Run:
         if recorder.error is not None:  # Tune logs some errors of callbacks, and goes on
             raise recorder.error
         self._interrupted = scheduler.interrupted
-        self._after(ledger, specs)
+        self._after(ledger, specs, shares, recorder.lost)
 
     def _replay(self, ledger: Ledger, rows: Sequence[TrialRow]) -> Rungs:
         """Rungs as the stored epochs left them, in order of arrival.
@@ -283,16 +296,49 @@ class Run:
                 ledger.finish(key, "stopped")
         return rungs
 
-    def _specs(self, ledger: Ledger, todo: Sequence[TrialRow], rungs: Rungs) -> dict[str, TrialSpec]:
+    def _measure(self, ledger: Ledger, todo: Sequence[TrialRow], shares: resources.Shares, shared: Shared) -> None:
+        """Measure what trials take of a GPU where that is not known, each kind on its largest pair."""
+        models = resources.models(ray.nodes())
+        if not models:
+            return
+        largest: dict[str, tuple[int, TrialRow]] = {}
+        for row in todo:
+            form = features.representation(row)
+            samples = sum(self._samples.get((domain, form), 0) for domain in (row.source, row.target))
+            kind = resources.kind_of(row)
+            if kind not in largest or samples > largest[kind][0]:
+                largest[kind] = (samples, row)
+        missing = [(row, m, n) for n, row in largest.values() for m in shares.unmeasured(row, models, n)]
+        say = Announcer(self.console)
+        for done, (row, model, samples) in enumerate(missing, start=1):
+            spec = TrialSpec(row, self.experiment.epochs, self.experiment.resources.cpu)
+            named = {} if model == resources.UNNAMED else {f"accelerator_type:{model}": 0.001}
+            # A GPU and a process of its own: nothing else is to be on it, and the process is to leave nothing there.
+            probe = ray.remote(max_calls=1, max_retries=0)(measure).options(
+                num_cpus=spec.cpu, num_gpus=1, resources=named
+            )
+            try:
+                found = ray.get(probe.remote(spec, shared))
+            except ray.exceptions.RayError:  # the process died; should the trial's die too, Tune will say so
+                found = None
+            if found is not None:
+                shares.learn(row, model, found, samples)
+                shares.remember(ledger)
+            say("measuring what trials take of a GPU", done, len(missing))
+
+    def _specs(
+        self, ledger: Ledger, todo: Sequence[TrialRow], rungs: Rungs, shares: resources.Shares
+    ) -> dict[str, TrialSpec]:
         checkpoints = ledger.checkpoints()
         specs = {}
         for row in todo:
-            cpu, gpu = self._share(row, self.cluster.gpus())
+            cpu, share = shares.of(row)
             specs[row.id] = TrialSpec(
                 row=row,
                 epochs=self.experiment.epochs,
                 cpu=cpu,
-                gpu=self._gpu_shares.get(row.id, gpu),
+                gpu=share,
+                context=shares.context(row),
                 rungs=rungs.epochs_of(row),
                 checkpoint=checkpoints.get(row.id),
             )
@@ -314,6 +360,7 @@ class Run:
                 None if test is None else test.labels,
             )
             self._arrays[key] = ray.put(parts)
+            self._samples[key] = len(domain.train)
         return self._arrays
 
     def _put_pretrained(self, todo: Sequence[TrialRow]) -> dict[str, ray.ObjectRef]:
@@ -360,18 +407,25 @@ class Run:
             ),
         )
 
-    def _after(self, ledger: Ledger, specs: Mapping[str, TrialSpec]) -> None:
-        """What failed is not tried again by this run; what ran out of memory is, with twice the share."""
+    def _after(self, ledger: Ledger, specs: Mapping[str, TrialSpec], shares: resources.Shares, lost: Set[str]) -> None:
+        """What failed is not tried again by this run; what ran out of memory is, with twice the share.
+
+        What lost its process before it had begun is, too, as often as Tune would.
+        """
         states = ledger.states()
+        self._lost.update(lost)
         for key, spec in specs.items():
             if states[key] == "oom" and 0 < spec.gpu < 1:
-                self._gpu_shares[key] = min(1.0, 2 * spec.gpu)
+                shares.ran_out(spec.row, spec.gpu)
+            elif states[key] not in FINISHED and key in lost and self._lost[key] <= MAX_FAILURES:
+                continue
             elif states[key] in ("failed", "oom"):
                 self._failed.add(key)
             elif states[key] not in FINISHED and not self._interrupted:
                 # Tune gave the trial up without a word (it never does, as far as we know): do not loop on it.
                 ledger.finish(key, "failed", "the trial ended without a result")
                 self._failed.add(key)
+        shares.remember(ledger)
         self._keeper(ledger).tidy()
         self._remove_checkpoints(ledger)
 
@@ -428,7 +482,8 @@ def choose_profile(name: str, asked: str | None, results: Path, available: Calla
 
     Args:
         name: the experiment's.
-        asked: by flag; None: what the first run recorded, else by what the machine has.
+        asked: by flag; None: what the first run recorded, else by what the cluster has; ``gpu`` only where the
+            backbone's weights are to be had.
         results: folder of results.
         available: whether there is a GPU.
     """
@@ -441,8 +496,20 @@ def choose_profile(name: str, asked: str | None, results: Path, available: Calla
             recorded = ledger.meta("profile")
         if recorded is not None:
             return str(recorded), "as the first run had it"
+    without = "cpu" if "cpu" in known else "default"
     if "gpu" in known and available():
-        return "gpu", "there is a GPU"
-    if "cpu" in known:
-        return "cpu", "there is no GPU"
-    return "default", "the experiment as it stands"
+        lacking = _lacking_weights(name)
+        return ("gpu", "there is a GPU") if lacking is None else (without, f"there is a GPU, but {lacking}")
+    return without, "there is no GPU" if without == "cpu" else "the experiment as it stands"
+
+
+def _lacking_weights(name: str) -> str | None:
+    """Why an experiment's ``gpu`` profile has no weights for a backbone; None where it has all it needs."""
+    loaded = load(name, "gpu")
+    protocols = [loaded.under(entry).protocol for method in loaded.methods for entry in loaded.entries(method)]
+    for backbone in dict.fromkeys(p.backbone for p in protocols if p.training in ("frozen", "finetune")):
+        try:
+            load_pretrained(str(backbone), Path(loaded.protocol.weights) if loaded.protocol.weights else None)
+        except BackboneError as error:
+            return str(error)
+    return None

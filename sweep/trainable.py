@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import os
 import pickle
 import time
 import traceback
@@ -26,12 +27,14 @@ from threadpoolctl import threadpool_limits
 
 import algorithms.registry
 from algorithms.base import Algorithm
+from algorithms.cross_fit import CrossFit
 from datasets.base import Domain, Samples
 from reports import selection
 from reports.kept import FEATURES, MODEL
 from reports.ledger import TrialRow
-from sweep import artefacts, tasks
+from sweep import artefacts, gpu, tasks
 from sweep.features import representation
+from sweep.gpu import CONTEXT
 
 CHECKPOINT = "state.pt"
 REPORT_SECONDS = 1.0
@@ -46,6 +49,7 @@ class TrialSpec:
         row: its identity.
         epochs: the experiment's budget, which schedules depend on.
         cpu, gpu: its share of cores and of a GPU.
+        context: bytes of its share of a GPU that its process takes besides what it computes with.
         rungs: epochs at which early stopping decides, or would: every criterion is computed there, and at the end.
         checkpoint: folder to continue from, relative to the experiment's; None starts anew.
     """
@@ -54,6 +58,7 @@ class TrialSpec:
     epochs: int
     cpu: float = 1
     gpu: float = 0
+    context: int = CONTEXT
     rungs: frozenset[int] = frozenset()
     checkpoint: str | None = None
 
@@ -71,6 +76,7 @@ class Shared:
         criterion: what early stopping compares.
         checkpoint_seconds: a trial that has run this long since it last saved itself does so.
         proxy_a_distance: whether trials measure it.
+        memory: of the GPU that a trial sees.
     """
 
     specs: dict[str, TrialSpec]
@@ -81,6 +87,39 @@ class Shared:
     criterion: str = selection.DEFAULT
     checkpoint_seconds: float = 20
     proxy_a_distance: bool = False
+    memory: gpu.Memory = field(default_factory=gpu.Memory)
+
+
+def measure(spec: TrialSpec, shared: Shared) -> gpu.Footprint | None:
+    """What a trial takes of the GPU that this process sees, and has for itself; None where it sees none."""
+    if not shared.memory.there():
+        return None
+    return gpu.measure(lambda device: _build(spec, shared, device, {}), shared.memory)
+
+
+def _build(
+    spec: TrialSpec, shared: Shared, device: str, domains: dict[tuple[str, str], Domain]
+) -> tuple[Algorithm | CrossFit, tasks.Scoring]:
+    """A trial's model and what scores it. ``domains`` keeps what this process has looked up."""
+    row = spec.row
+    protocol = json.loads(row.protocol)
+    cls = algorithms.registry.get(row.method)
+    weights = shared.pretrained.get(protocol["backbone"]) if protocol["training"] == "finetune" else None
+    pretrained = None if weights is None else ray.get(weights)
+    form = representation(row)
+    for name in (row.source, row.target):
+        if (name, form) not in domains:  # zero-copy from the object store
+            inputs, labels, test_inputs, test_labels = ray.get(shared.domains[name, form])
+            test = None if test_inputs is None else Samples(test_inputs, test_labels)
+            domains[name, form] = Domain(name, Samples(inputs, labels), test)
+    return tasks.build(
+        cls,
+        cls.params_type.model_validate_json(row.params),
+        domains[row.source, form],
+        domains[row.target, form],
+        tasks.setting_of(row, spec.epochs, shared.num_classes, pretrained, shared.proxy_a_distance),
+        device,
+    )
 
 
 class TransferTrial(tune.Trainable):
@@ -98,11 +137,14 @@ class TransferTrial(tune.Trainable):
         gc.freeze()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Become another trial; nothing of the former one stays, on the GPU neither."""
+        """Become another trial; nothing of the former one stays, on the GPU neither.
+
+        After an error of CUDA nothing works any more in a process: it ends, and the next trial goes to another.
+        """
+        if self._failure is not None and "CUDA error" in self._failure[1]:
+            os._exit(1)
         self._release()
-        if torch.cuda.is_available():
-            gc.collect()
-            torch.cuda.empty_cache()
+        self._shared.memory.release()
         self._become(self._shared.specs[new_config["trial"]["id"]])
         return True
 
@@ -129,35 +171,13 @@ class TransferTrial(tune.Trainable):
             torch.set_num_threads(threads)
         if self._limits is None:
             self._limits = threadpool_limits(threads)
-        self._device = "cuda" if spec.gpu and torch.cuda.is_available() else "cpu"
-        if self._device == "cuda" and spec.gpu < 1:
-            torch.cuda.set_per_process_memory_fraction(spec.gpu)
+        memory = self._shared.memory
+        self._device = memory.device() if spec.gpu else "cpu"
+        if 0 < spec.gpu < 1 and memory.there():
+            memory.cap(gpu.allowance(spec.gpu, spec.context, memory.total()))
 
     def _build(self, spec: TrialSpec) -> None:
-        row = spec.row
-        protocol = json.loads(row.protocol)
-        cls = algorithms.registry.get(row.method)
-        weights = self._shared.pretrained.get(protocol["backbone"]) if protocol["training"] == "finetune" else None
-        pretrained = None if weights is None else ray.get(weights)
-        shared = self._shared
-        setting = tasks.setting_of(row, spec.epochs, shared.num_classes, pretrained, shared.proxy_a_distance)
-        self._model, self._scoring = tasks.build(
-            cls,
-            cls.params_type.model_validate_json(row.params),
-            self._domain(row.source, representation(row)),
-            self._domain(row.target, representation(row)),
-            setting,
-            self._device,
-        )
-
-    def _domain(self, name: str, form: str) -> Domain:
-        """The arrays of a domain, zero-copy from the object store, kept for the next trials of this process."""
-        key = (name, form)
-        if key not in self._domains:
-            inputs, labels, test_inputs, test_labels = ray.get(self._shared.domains[key])
-            test = None if test_inputs is None else Samples(test_inputs, test_labels)
-            self._domains[key] = Domain(name, Samples(inputs, labels), test)
-        return self._domains[key]
+        self._model, self._scoring = _build(spec, self._shared, self._device, self._domains)
 
     def step(self) -> dict[str, Any]:
         """Some epochs, scored, as one report; or the failure that ended the trial.
@@ -274,5 +294,4 @@ class TransferTrial(tune.Trainable):
 
     @staticmethod
     def _describe(error: Exception) -> tuple[str, str]:
-        out_of_memory = isinstance(error, torch.OutOfMemoryError)
-        return "oom" if out_of_memory else "failed", "".join(traceback.format_exception(error))
+        return "oom" if gpu.is_out_of_memory(error) else "failed", "".join(traceback.format_exception(error))

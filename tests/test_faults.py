@@ -16,6 +16,7 @@ from whole_run import DIE_AFTER, EXPERIMENT, read, run
 import reports.ledger
 from benchmarks import kills
 from datasets.offline_digits import OfflineDigits, OfflineDigitsOptions
+from reports import document
 from reports.ledger import Ledger, LedgerError
 from sweep import experiment, plan, trainable
 from sweep.trainable import CHECKPOINT, Shared, TransferTrial, TrialSpec
@@ -233,10 +234,8 @@ def test_a_loss_that_is_nan_fails_its_trial_alone_and_an_edited_file_runs_the_di
     assert failed["method"].tolist() == ["deep_coral"]
     assert "nan in epoch" in failed["error"].iloc[0]
     assert set(trials.loc[trials["method"] != "deep_coral", "state"]) <= {"done", "stopped"}
-    said = subprocess.run(
-        ["python", "-m", "sweep", "report", "small", "--results", tmp_path], capture_output=True, text=True, check=True
-    )
-    assert "nan in epoch" in said.stdout  # the report names what failed, and why
+    report = document.render([tmp_path / "small" / "ledger.sqlite"], document.Format.MD, None, False)
+    assert "nan in epoch" in report  # it names what failed, and why
     attempts = trials.set_index("id")["attempts"]
 
     file.write_text(EXPERIMENT + DIVERGES.replace("lr: 1,", "lr: 0.001,"))  # four more trials of jda, other params
