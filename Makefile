@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 export RAY_USAGE_STATS_ENABLED ?= 0
 
-.PHONY: demo test test-all lint format bench install lock clean
+.PHONY: demo test test-all lint audit format bench install lock clean
 
 demo: install  ## run the main job on data that needs no download, and report it
 	$(BIN)/python -m sweep run quickstart
@@ -23,6 +23,15 @@ lint: install  ## format, style, types, import arrows
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	@$(MAKE) --no-print-directory audit
+
+# It writes its findings to a file, and none where it cannot ask (it ends with 1 then, too).
+audit: install  ## known vulnerabilities in requirements.lock, where the network lets us ask
+	@rm -f $(VENV)/audit.txt; \
+	if $(BIN)/pip-audit -r requirements.lock --no-deps --disable-pip -s osv --timeout 5 --progress-spinner off \
+	  $(AUDIT_FLAGS) -o $(VENV)/audit.txt 2>$(VENV)/audit.log; then echo "pip-audit: no known vulnerability"; \
+	elif test -s $(VENV)/audit.txt; then cat $(VENV)/audit.txt; exit 1; \
+	else echo "pip-audit: skipped, cannot ask ($$(tail -n 1 $(VENV)/audit.log | cut -c 1-120))"; fi
 
 format: install
 	$(BIN)/ruff format .

@@ -1,4 +1,4 @@
-"""Trials that share a GPU, through the whole run: how fast, whether what is measured of them holds, and what they leave.
+"""Trials that share a GPU, through the whole run: how fast, whether what is measured of them holds, what they leave.
 
 ``python -m benchmarks.gpu.sharing [--trials 1 2 4 8 16] [--weights FILE] [--data-root PATH]`` prints four tables:
 
@@ -28,8 +28,8 @@ from safetensors.torch import save_file
 from tabulate import tabulate
 from torchvision.models import resnet50
 
-from reports.ledger import FILE, Ledger
-from sweep import environment, experiment, gpu
+from reports.ledger import FILE, Ledger, planned
+from sweep import environment, experiment, gpu, resources
 from sweep.runner import Run, Settings
 from sweep.trainable import TransferTrial, TrialSpec
 
@@ -158,16 +158,12 @@ def forecasts(weights: Path | None, data_root: Path | None) -> None:
         for text in (small, large):
             trials, _, known, said = run(MeasuredRun, text, data_root)
             peaks = pd.DataFrame([line for line in said if line["what"] == "peak"]).groupby("trial")["bytes"].max()
-            for trial in trials.to_dict("records"):
-                protocol, size = json.loads(trial["protocol"]), json.loads(trial["params"])["batch_size"]
-                kind = json.dumps(
-                    [trial["method"], protocol["backbone"], protocol["training"], size], separators=(",", ":")
-                )
-                (need,) = known[kind].values()
-                peak = float(peaks.get(trial["id"], float("nan")))
-                kept = json.loads(trial["resources"])["gpu"]
-                row = [trial["method"], protocol["backbone"], size, need["peak"] / MIB, peak / MIB, peak / need["peak"]]
-                rows.append([*row, need["context"] / MIB, kept, trial["state"]])
+            for row, taken, state in zip(planned(trials), trials["resources"], trials["state"], strict=True):
+                (need,) = known[resources.kind_of(row)].values()
+                peak = float(peaks.get(row.id, float("nan")))
+                what = [row.method, json.loads(row.protocol)["backbone"], json.loads(row.params)["batch_size"]]
+                memory = [need["peak"] / MIB, peak / MIB, peak / need["peak"], need["context"] / MIB]
+                rows.append([*what, *memory, json.loads(taken)["gpu"], state])
     head = ["method", "backbone", "batch size", "forecast MiB", "peak MiB", "ratio", "context MiB", "share", "state"]
     print(tabulate(rows, head, "github", floatfmt=("", "", "d", ".0f", ".0f", ".2f", ".0f", ".4f")), flush=True)
 
