@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import math
 import os
+import secrets
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import ray
@@ -77,15 +80,15 @@ class Cluster:
                 "include_dashboard": self._dashboard,
                 "dashboard_host": "127.0.0.1",
             }
+        _protect_token(create=self._address is None)
         try:
             # "local": RAY_ADDRESS, where it is set, is a cluster that nobody asked for here.
             context = ray.init(address=self._address or "local", **options)
-        except (OSError, RuntimeError, ValueError) as error:
-            first = str(error).strip().splitlines()[0]
+        except Exception as error:  # a node that does not start in 30 seconds (a busy machine) raises a bare one
+            first = (str(error).strip() or repr(error)).splitlines()[0]
             raise SweepError(f"cannot connect to Ray at {self._address or 'this machine'}: {first}") from error
         for name in ("ray", "ray.tune", "ray.train"):
             logging.getLogger(name).setLevel(logging.ERROR)
-        _protect_token()
         self._connected = True
         # Few enough to keep the order given, enough that no slot is idle and no actor is thrown away.
         os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(max(4, 2 * int(self.cores()))))
@@ -121,8 +124,19 @@ class Cluster:
         return fits if self.max_concurrent is None else min(fits, self.max_concurrent)
 
 
-def _protect_token() -> None:
-    """Ray writes its authentication token for every user to read."""
+def _protect_token(create: bool) -> None:
+    """Keep Ray's authentication token to this user: Ray would write one that every user may read.
+
+    Args:
+        create: make one where there is none, before Ray does.
+    """
     token = Path.home() / ".ray" / "auth_token"
+    if create and not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
+        token.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with NamedTemporaryFile("w", dir=token.parent) as file:  # for this user alone
+            file.write(secrets.token_hex(32))  # as Ray makes them
+            file.flush()
+            with suppress(FileExistsError):
+                os.link(file.name, token)
     if token.is_file():
         token.chmod(stat.S_IRUSR | stat.S_IWUSR)

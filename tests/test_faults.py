@@ -1,6 +1,5 @@
 """Things that go wrong, done for real: killed processes, a full disk, a second Ctrl-C, NaN, damaged files."""
 
-import os
 import pickle
 import sqlite3
 import subprocess
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from malicious import Malicious
 from small_ledger import RUNS, Run, write
 from whole_run import DIE_AFTER, EXPERIMENT, read, run
 
@@ -62,16 +62,6 @@ def _checkpoints(trial: TransferTrial, folder: Path) -> list[Path]:
         made[-1].mkdir(parents=True)
         trial.save_checkpoint(str(made[-1]))
     return made
-
-
-class Malicious:
-    """Unpickling it makes a file."""
-
-    def __init__(self, victim: Path) -> None:
-        self.victim = victim
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self.victim),)
 
 
 def _damage(kind: str, file: Path, victim: Path) -> None:
