@@ -35,7 +35,7 @@ from sweep.forecast import Forecast, forecast
 from sweep.progress import Announcer, Board, View, best_of
 from sweep.recorder import Recorder, disk_full
 from sweep.scheduler import CellASHA, InOrder, Rungs, trial_id
-from sweep.trainable import Shared, TransferTrial, TrialSpec, measure
+from sweep.trainable import Probe, Shared, TransferTrial, TrialSpec
 
 CHECKPOINTS = "checkpoints"
 MAX_FAILURES = 3  # losses of a trial's process or node, each continued from its checkpoint
@@ -308,19 +308,17 @@ class Run:
             kind = resources.kind_of(row)
             if kind not in largest or samples > largest[kind][0]:
                 largest[kind] = (samples, row)
-        missing = [(row, m, n) for n, row in largest.values() for m in shares.unmeasured(row, models, n)]
-        say = Announcer(self.console)
-        for done, (row, model, samples) in enumerate(missing, start=1):
+        missing = [(m, row, n) for m in models for n, row in largest.values() if m in shares.unmeasured(row, models, n)]
+        say, probes = Announcer(self.console), dict[str, Any]()
+        for done, (model, row, samples) in enumerate(missing, start=1):
             spec = TrialSpec(row, self.experiment.epochs, self.experiment.resources.cpu)
-            named = {} if model == resources.UNNAMED else {f"accelerator_type:{model}": 0.001}
-            # A GPU and a process of its own: nothing else is to be on it, and the process is to leave nothing there.
-            probe = ray.remote(max_calls=1, max_retries=0)(measure).options(
-                num_cpus=spec.cpu, num_gpus=1, resources=named
-            )
+            if model not in probes:
+                probes = {model: _probe(model, spec.cpu, shared)}  # the one before gives its GPU back
             try:
-                found = ray.get(probe.remote(spec, shared))
+                found = ray.get(probes[model].measure.remote(spec))
             except ray.exceptions.RayError:  # the process died; should the trial's die too, Tune will say so
                 found = None
+                del probes[model]
             if found is not None:
                 shares.learn(row, model, found, samples)
                 shares.remember(ledger)
@@ -461,6 +459,12 @@ class Run:
         finally:
             for number, handler in old.items():
                 signal.signal(number, handler)
+
+
+def _probe(model: str, cpu: float, shared: Shared) -> Any:
+    """A process that has a GPU of that model for itself."""
+    named = {} if model == resources.UNNAMED else {f"accelerator_type:{model}": 0.001}
+    return ray.remote(Probe).options(num_cpus=cpu, num_gpus=1, resources=named).remote(shared)
 
 
 def _wanted_arrays(rows: Iterable[TrialRow]) -> list[tuple[str, str]]:

@@ -90,11 +90,20 @@ class Shared:
     memory: gpu.Memory = field(default_factory=gpu.Memory)
 
 
-def measure(spec: TrialSpec, shared: Shared) -> gpu.Footprint | None:
-    """What a trial takes of the GPU that this process sees, and has for itself; None where it sees none."""
-    if not shared.memory.there():
-        return None
-    return gpu.measure(lambda device: _build(spec, shared, device, {}), shared.memory)
+class Probe:
+    """Measures trials one after another, in a process that has a GPU for itself.
+
+    Args:
+        shared: what trials share.
+    """
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+
+    def measure(self, spec: TrialSpec) -> gpu.Footprint | None:
+        """What a trial takes of the GPU that this process sees; None where it sees none."""
+        memory = self._shared.memory
+        return gpu.measure(lambda device: _build(spec, self._shared, device, {}), memory) if memory.there() else None
 
 
 def _build(

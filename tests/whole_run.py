@@ -45,7 +45,7 @@ def run(
         file.write_text(EXPERIMENT)
     command = [sys.executable, "-c", PRELUDE + prelude + GO, "run", str(file), "--results", str(folder), *arguments]
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False, env={**os.environ, **environment}
+        command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False, env={**os.environ, **environment}
     )
 
 
