@@ -65,7 +65,10 @@ class NoOpTrial(TransferTrial):
     """The real Trainable around a method that does nothing."""
 
     def _build(self, spec: TrialSpec) -> None:
-        super()._build(spec)
+        # Whatever the method is: the cheapest to build brings the task and the scoring.
+        super()._build(
+            dataclasses.replace(spec, row=dataclasses.replace(spec.row, method="nearest_neighbor", params="{}"))
+        )
         self._model = NoOp(self._model.task, Params(), seed=spec.row.seed)
 
 
