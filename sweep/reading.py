@@ -6,14 +6,16 @@ import sqlite3
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import pandas as pd
 import typer
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
 
 from reports import document, evidence, logs, markdown, selection
 from reports.ledger import FILE, Ledger, LedgerError, planned
@@ -22,6 +24,7 @@ from sweep.progress import Board, best_of, clock
 
 BAD_INPUT = 2
 WATCH_SECONDS = 30
+STATUS_SECONDS = 5
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 out = Console(highlight=False)
@@ -33,9 +36,24 @@ Everything = Annotated[bool, typer.Option("--all", help="Trials of former plans 
 
 
 @app.command()
-def status(name: Name, results: Results = Path("results")) -> None:
+def status(
+    name: Name,
+    results: Results = Path("results"),
+    watch: Annotated[bool, typer.Option("--watch", help="Show it anew while trials report.")] = False,
+) -> None:
     """What is done, running, stopped and failed, while an experiment runs or after."""
-    with Ledger(results / Path(name).stem / FILE) as ledger:
+    path = results / Path(name).stem / FILE
+    if not watch:
+        out.print(_standing(path))
+        return
+    with Live(console=out, auto_refresh=False) as live:
+        for _ in _reports([path], STATUS_SECONDS):
+            live.update(_standing(path), refresh=True)
+
+
+def _standing(path: Path) -> Group:
+    """How the current plan of a ledger stands."""
+    with Ledger(path) as ledger:
         trials = ledger.trials()
         recorded = ledger.meta("experiment") or {}
         criterion = selection.of_one_trial(recorded.get("criterion", selection.DEFAULT))
@@ -44,13 +62,15 @@ def status(name: Name, results: Results = Path("results")) -> None:
     rows = planned(trials)
     bests = best_of(found, criterion)
     board = Board(rows, dict(zip(trials["id"], trials["state"], strict=True)), bests, criterion)
-    out.print(board.table())
     counts = Counter(trials["state"])
-    out.print(", ".join(f"{n} {state}" for state, n in sorted(counts.items())) + f" of {len(rows)} trials")
-    out.print(f"{clock(spent)} of trial time spent", markup=False)
+    lines = [
+        ", ".join(f"{n} {state}" for state, n in sorted(counts.items())) + f" of {len(rows)} trials",
+        f"{clock(spent)} of trial time spent",
+    ]
     for record in trials[trials["state"].isin(["failed", "oom"])].head(5).to_dict("records"):
         last = str(record["error"] or "").strip().splitlines()[-1:] or ["no error recorded"]
-        out.print(f"failed: {record['method']} {record['source']}-{record['target']}: {last[0]}", markup=False)
+        lines.append(f"failed: {record['method']} {record['source']}-{record['target']}: {last[0]}")
+    return Group(board.table(), *(Text(line) for line in lines))
 
 
 @app.command()
@@ -107,11 +127,23 @@ def report(
 
 
 def _watch(paths: Sequence[Path], write: Callable[[int | None], None]) -> None:
-    """Write whenever trials have reported, until all have ended (and no pass over more seeds has begun since).
+    """Write whenever trials have reported, until all have ended.
 
     Args:
         paths: the ledgers.
         write: writes pages that load themselves again after so many seconds; None: that are final.
+    """
+    for _ in _reports(paths, WATCH_SECONDS):
+        write(WATCH_SECONDS)
+    write(None)
+
+
+def _reports(paths: Sequence[Path], seconds: float) -> Iterator[None]:
+    """Once now, and whenever trials have reported, until all have ended (and no pass over more seeds has begun since).
+
+    Args:
+        paths: the ledgers.
+        seconds: between two looks.
     """
     before: list[tuple[int, int]] | None = None
     while True:
@@ -119,12 +151,11 @@ def _watch(paths: Sequence[Path], write: Callable[[int | None], None]) -> None:
             ledgers = [stack.enter_context(Ledger(path)) for path in paths]
             now = [ledger.standing() for ledger in ledgers]
         if now != before:
-            write(WATCH_SECONDS)
+            yield
         elif not any(unfinished for _, unfinished in now):
-            write(None)
             return
         before = now
-        time.sleep(WATCH_SECONDS)
+        time.sleep(seconds)
 
 
 def known_criterion(name: str | None) -> str | None:
