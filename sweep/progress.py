@@ -79,6 +79,10 @@ class Board:
         """Trials by state."""
         return Counter(self.states.values())
 
+    def best_scores(self) -> dict[tuple[str, str, str], float]:
+        """(method, source, target) → the best score so far."""
+        return {cell: score for cell, (score, _) in self._best.items()}
+
     def seconds_left(self, slots: int) -> float | None:
         """An estimate from the mean time of each method's trials in this run; None before any has ended."""
         known = [s for times in self._seconds.values() for s in times]
