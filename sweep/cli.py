@@ -127,7 +127,17 @@ def run(
     max_concurrent: Annotated[int | None, typer.Option(min=1, help="Trials at a time.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget earlier results of these trials.")] = False,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster (auto, or host:port).")] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="Where trials save themselves: a folder that all nodes share, or an address that fsspec knows; "
+            "the results folder if absent, and later runs keep it."
+        ),
+    ] = None,
     dashboard: Annotated[bool, typer.Option("--dashboard", help="Start Ray's dashboard; print its address.")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write TensorBoard's files beside the ledger.")
+    ] = False,
 ) -> None:
     """Plan, run, resume: running an experiment again continues where it stopped."""
     if name is None:
@@ -142,6 +152,8 @@ def run(
         cache=_cache(),
         only=plan.Filter.parse(only or [], loaded),
         fresh=fresh,
+        storage=storage,
+        tensorboard=tensorboard,
     )
     sweep = Run(loaded, settings, err, cluster)
     if len(experiment.profiles(name)) > 0:

@@ -15,9 +15,11 @@ from typing import Any
 
 import ray
 import torch
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as NodeAffinity
 from rich.console import Console
 
 from sweep import SweepError, environment
+from sweep.storage import Storage
 from sweep.trainable import TrialSpec
 
 # Measured on Ray 2.60: its own loggers double the cost of a report, and it snapshots all trials every few
@@ -92,8 +94,16 @@ class Cluster:
         self._connected = True
         # Few enough to keep the order given, enough that no slot is idle and no actor is thrown away.
         os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(max(4, 2 * int(self.cores()))))
-        if context.dashboard_url:
-            self._console.print(f"Ray dashboard: http://{context.dashboard_url}", markup=False, highlight=False)
+        self._tell(context.dashboard_url)
+
+    def _tell(self, dashboard: str | None) -> None:
+        """Where this run is to be watched."""
+        if dashboard:
+            self._console.print(f"Ray dashboard: http://{dashboard}", markup=False, highlight=False)
+        if dashboard or self._address is not None:
+            (node,) = [n for n in ray.nodes() if n["NodeID"] == ray.get_runtime_context().get_node_id()]
+            where = f"{node['NodeManagerAddress']}:{node['MetricsExportPort']}"
+            self._console.print(f"metrics: http://{where}/metrics", markup=False, highlight=False, soft_wrap=True)
 
     def cores(self) -> float:
         """CPU cores in all."""
@@ -111,11 +121,38 @@ class Cluster:
             return dict(ray.cluster_resources())
         return {"CPU": environment.cores(), "GPU": torch.cuda.device_count()}
 
+    def check_storage(self, storage: Storage) -> None:
+        """Refuse a folder of the driver's node that another node does not see.
+
+        Raises:
+            SweepError: names the nodes.
+        """
+        here = ray.get_runtime_context().get_node_id()
+        others = {n["NodeID"]: n["NodeManagerAddress"] for n in ray.nodes() if n["Alive"] and n["NodeID"] != here}
+        if not storage.is_folder or not others:
+            return
+        look: Any = ray.remote(num_cpus=0)(lambda path: Path(path).exists())
+        with storage.marked() as marker:
+            looks = [look.options(scheduling_strategy=NodeAffinity(node, soft=False)).remote(marker) for node in others]
+            blind = [where for where, sees in zip(others.values(), ray.get(looks), strict=True) if not sees]
+        if blind:
+            raise SweepError(
+                f"the folder {storage.root} is not there on {', '.join(blind)}: trials save themselves where any node "
+                "can continue them; name a folder that all nodes share, or an address such as s3://bucket/path, with "
+                "--storage"
+            )
+
     def limit(self) -> int | None:
         """The limit to leave to Tune. Tune reuses an actor only for a trial that waits already, and its own limit
         lets none wait; so here Ray's cores are the limit, but for one at a time, where the order is to be kept."""
         most = self.max_concurrent
         return most if most == 1 or self._address is not None else None
+
+    def places(self, request: tuple[float, float]) -> float:
+        """How many trials of a request (cores, GPUs) fit at a time, if there are no others."""
+        cpu, gpu = request
+        fits = self.cores() // cpu
+        return min(fits, self.gpus() // gpu) if gpu else fits
 
     def slots(self, specs: Sequence[TrialSpec]) -> int:
         """How many of these trials run at a time, at most."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import posixpath
 import shutil
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -11,14 +12,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import ray
+from ray.exceptions import RayError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.result import SHOULD_CHECKPOINT
 
 from reports.ledger import FINISHED, Ledger, LedgerError, State
 from sweep import SweepError
-from sweep.artefacts import Keeper
+from sweep.artefacts import Keeper, replace
 from sweep.scheduler import trial_id
+from sweep.storage import Storage
 from sweep.trainable import TrialSpec
 
 # Wherever it was met: in a trial's process, in Tune's copy of a checkpoint, or in the driver.
@@ -41,7 +45,8 @@ class Recorder(Callback):
         ledger: open for writing.
         specs: trial id → its spec.
         folder: the experiment's results folder.
-        listeners: called with (trial id, event, result) after each write, for the live view;
+        storage: where checkpoints lie.
+        listener: called with (trial id, event, result) after each write, for the live view;
             event is ``started``, ``epoch``, ``done``, ``stopped``, ``failed`` or ``oom``.
         keeper: told of trials that ended, to remove what need not be kept.
 
@@ -55,11 +60,12 @@ class Recorder(Callback):
         ledger: Ledger,
         specs: Mapping[str, TrialSpec],
         folder: Path,
+        storage: Storage,
         listener: Callable[[str, str, Mapping[str, Any]], None],
         keeper: Keeper,
     ) -> None:
         self._ledger, self._specs, self._folder, self._listener = ledger, specs, folder, listener
-        self._keeper = keeper
+        self._storage, self._keeper = storage, keeper
         self.error: LedgerError | SweepError | None = None
         self.lost: set[str] = set()
 
@@ -84,6 +90,7 @@ class Recorder(Callback):
         if state == "running" and result.get("done"):
             state = "stopped"
         ended = state in FINISHED
+        self._receive(result)
         for i, epoch in enumerate(result["epochs"], start=1):
             ends = state if ended and i == len(result["epochs"]) else None
             record = partial(self._ledger.record_epoch, key, **epoch, artefacts=result["artefacts"], state=ends)
@@ -96,10 +103,20 @@ class Recorder(Callback):
             self._write(self._keeper.now_and_then)
         self._listener(key, "epoch" if state == "running" else state, result)
 
+    def _receive(self, result: dict[str, Any]) -> None:
+        """Put the files that a trial on another node sent into the folder; forget those that its end took along."""
+        for path, sent in result.pop("files", {}).items():
+            try:
+                content = ray.get(sent)
+            except RayError:
+                result["artefacts"] = {k: p for k, p in result["artefacts"].items() if p != path}
+            else:
+                replace(self._folder / path, partial(_write_bytes, content))
+
     def on_checkpoint(self, iteration: int, trials: list[Trial], trial: Trial, checkpoint: Any, **info: Any) -> None:
         """A checkpoint lies in the results folder now."""
-        relative = Path(checkpoint.path).relative_to(self._folder)
-        self._write(lambda: self._ledger.set_checkpoint(trial_id(trial), relative.as_posix()))
+        relative = self._storage.relative(checkpoint.path)
+        self._write(lambda: self._ledger.set_checkpoint(trial_id(trial), relative))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """The trial's process was lost more often than it may be, or (Tune tries that once) before it had begun."""
@@ -120,6 +137,8 @@ class Recorder(Callback):
     def _clean(self, trial: Trial) -> None:
         """A finished trial needs no checkpoint any more."""
         self._write(lambda: self._ledger.set_checkpoint(trial_id(trial), None))
+        if trial.checkpoint is not None:
+            self._storage.remove(posixpath.dirname(self._storage.relative(trial.checkpoint.path)))
         if trial.local_path:
             shutil.rmtree(trial.local_path, ignore_errors=True)
 
@@ -130,3 +149,7 @@ class Recorder(Callback):
             # A full disk, most often. What is committed is safe; going on would lose what comes.
             self.error = LedgerError(f"cannot write the ledger {self._ledger.path}: {error}")
             raise self.error from error
+
+
+def _write_bytes(content: bytes, path: Path) -> None:
+    path.write_bytes(content)

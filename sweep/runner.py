@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import posixpath
 import signal
 import types
 from collections import Counter
@@ -32,9 +32,11 @@ from sweep.artefacts import Keeper
 from sweep.cluster import Cluster
 from sweep.experiment import Experiment, load, profiles
 from sweep.forecast import Forecast, forecast
+from sweep.monitoring import Metrics, TensorBoard, hyperparameters
 from sweep.progress import Announcer, Board, View, best_of
 from sweep.recorder import Recorder, disk_full
 from sweep.scheduler import CellASHA, InOrder, Rungs, trial_id
+from sweep.storage import Storage
 from sweep.trainable import Probe, Shared, TransferTrial, TrialSpec
 
 CHECKPOINTS = "checkpoints"
@@ -51,6 +53,9 @@ class Settings:
         cache: folder for decoded images and features.
         only: which trials to run; the plan stays whole.
         fresh: forget what the ledger has of this plan first.
+        storage: where trials save themselves, a folder or an address that fsspec knows; None: as in the run before,
+            at first the results folder.
+        tensorboard: write TensorBoard's files into the experiment's folder.
     """
 
     results: Path
@@ -58,6 +63,8 @@ class Settings:
     cache: Path
     only: plan.Filter = field(default_factory=plan.Filter)
     fresh: bool = False
+    storage: str | None = None
+    tensorboard: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,7 @@ class Run:
             if self.settings.fresh:
                 ledger.forget(ledger.ids(self._is_of_plan))
             self._record_run(ledger)
+            self._open_storage(ledger)
             while True:
                 rows = self._plan(ledger)
                 states = ledger.states()
@@ -200,6 +208,13 @@ class Run:
         ledger.set_meta("profile", self.experiment.profile)
         ledger.add_environment(environment.record())
 
+    def _open_storage(self, ledger: Ledger) -> None:
+        """The storage asked for, or that of the run before, where its checkpoints lie."""
+        address = self.settings.storage or ledger.meta("storage") or str(self.settings.results.absolute())
+        self._storage = Storage.of(address, self.experiment.name)
+        if self.settings.storage is not None:
+            ledger.set_meta("storage", address)
+
     def _record_data(self, ledger: Ledger, todo: Sequence[TrialRow]) -> None:
         """Record what the data was, and refuse other data beside the results that there are.
 
@@ -243,12 +258,15 @@ class Run:
         self._record_data(ledger, todo)
         shares = resources.Shares(self.experiment.resources, self.cluster.gpus(), ledger)
         resources.check({shares.of(row) for row in todo}, ray.nodes())
+        self.cluster.check_storage(self._storage)
         shared = Shared(
             specs={},
             domains=self._put_arrays(todo),
+            storage=self._storage,
+            folder=str(self.folder),
+            node=ray.get_runtime_context().get_node_id(),
             pretrained=self._put_pretrained(todo),
             num_classes=len(self.dataset.classes),
-            folder=str(self.folder),
             criterion=self.experiment.stopping_criterion,
             checkpoint_seconds=self.experiment.checkpoint_seconds,
             proxy_a_distance=self.experiment.proxy_a_distance,
@@ -262,7 +280,13 @@ class Run:
         criterion = self.experiment.stopping_criterion
         board = Board(wanted, states, best_of(selection.candidates(ledger), criterion), criterion)
         scheduler = CellASHA(rungs, {row.id: row for row in todo})
-        recorder = Recorder(ledger, specs, self.folder, view.event, self._keeper(ledger))
+        metrics = Metrics(self.experiment.name, board)
+
+        def listen(key: str, event: str, result: Mapping[str, Any]) -> None:
+            view.event(key, event, result)
+            metrics.event(event, result)
+
+        recorder = Recorder(ledger, specs, self.folder, self._storage, listen, self._keeper(ledger))
         slots = self.cluster.slots(list(specs.values()))
         view.start(board, slots)
         try:
@@ -274,6 +298,7 @@ class Run:
                 raise
         finally:
             view.stop()
+            metrics.show()
         if recorder.error is not None:  # Tune logs some errors of callbacks, and goes on
             raise recorder.error
         self._interrupted = scheduler.interrupted
@@ -382,12 +407,15 @@ class Run:
             cpu, gpu = config["trial"]["cpu"], config["trial"]["gpu"]
             return tune.PlacementGroupFactory([{"CPU": cpu, "GPU": gpu} if gpu else {"CPU": cpu}])
 
-        space = [{"id": key, "cpu": spec.cpu, "gpu": spec.gpu} for key, spec in specs.items()]
-        passes = len(list((self.folder / CHECKPOINTS).glob("pass-*"))) if (self.folder / CHECKPOINTS).exists() else 0
+        space: list[dict[str, Any]] = [{"id": key, "cpu": spec.cpu, "gpu": spec.gpu} for key, spec in specs.items()]
+        callbacks: list[tune.Callback] = [recorder]
+        if self.settings.tensorboard:
+            callbacks.append(TensorBoard(self.folder / "tensorboard", specs))
+            space = [config | hyperparameters(specs[config["id"]].row) for config in space]
         return tune.Tuner(
             tune.with_resources(tune.with_parameters(self.trainable, shared=shared), request),
             tune_config=tune.TuneConfig(
-                search_alg=InOrder(space),
+                search_alg=InOrder(space, self.cluster.places),
                 num_samples=len(space),
                 scheduler=scheduler,
                 reuse_actors=True,
@@ -396,9 +424,10 @@ class Run:
                 trial_dirname_creator=trial_id,
             ),
             run_config=tune.RunConfig(
-                name=f"pass-{passes:06}-{os.getpid()}",
-                storage_path=str(self.folder / CHECKPOINTS),
-                callbacks=[recorder],
+                name=f"pass-{len(self._storage.folders(CHECKPOINTS)):06}-{os.getpid()}",
+                storage_path=posixpath.join(self._storage.root, CHECKPOINTS),
+                storage_filesystem=self._storage.filesystem,
+                callbacks=callbacks,
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
                 checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=False),
@@ -432,13 +461,14 @@ class Run:
 
     def _remove_checkpoints(self, ledger: Ledger) -> None:
         """Remove what no unfinished trial continues from."""
-        needed = {(self.folder / path).parent for path in ledger.checkpoints().values()}
-        for each in (self.folder / CHECKPOINTS).glob("pass-*"):
-            for trial in each.iterdir():
-                if trial.is_dir() and trial not in needed:
-                    shutil.rmtree(trial, ignore_errors=True)
-            if not any(child.is_dir() for child in each.iterdir()):
-                shutil.rmtree(each, ignore_errors=True)
+        needed = {posixpath.dirname(path) for path in ledger.checkpoints().values()}
+        for each in self._storage.folders(CHECKPOINTS):
+            trials = self._storage.folders(each)
+            for trial in trials:
+                if trial not in needed:
+                    self._storage.remove(trial)
+            if needed.isdisjoint(trials):
+                self._storage.remove(each)
 
     @contextmanager
     def _interruptible(self, scheduler: CellASHA, view: View) -> Iterator[None]:

@@ -7,7 +7,8 @@ compete inside their cell only. Ray's own ASHA does the work, one instance a cel
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +20,8 @@ from reports.ledger import TrialRow
 from sweep.experiment import EarlyStopping
 
 Cell = tuple[str, str, str, str]
+Request = tuple[float, float]
+"""Cores and GPUs of a trial."""
 
 
 class Rungs:
@@ -90,21 +93,38 @@ def trial_id(trial: Trial) -> str:
 class InOrder(Searcher):
     """Gives Tune the planned trials one by one. (A grid of them would be copied whole for every trial.)
 
+    Trials that ask for the same resources keep their order. Of several such classes the one comes next whose places
+    are the least taken, so that CPU nodes have shallow trials while GPU nodes train, and neither waits for the other.
+
     Args:
-        configs: what each trial's ``config["trial"]`` is to be, in order.
+        configs: what each trial's ``config["trial"]`` is to be, in order; ``cpu`` and ``gpu`` are its request.
+        places: how many trials of a request the cluster takes at a time.
     """
 
-    def __init__(self, configs: Iterable[dict[str, Any]]) -> None:
+    def __init__(self, configs: Iterable[dict[str, Any]], places: Callable[[Request], float]) -> None:
         super().__init__(metric="score", mode="max")
-        self._rest = iter(list(configs))
+        self._waiting: dict[Request, deque[tuple[int, dict[str, Any]]]] = defaultdict(deque)
+        for position, config in enumerate(configs):
+            self._waiting[config["cpu"], config["gpu"]].append((position, config))
+        self._places = {request: max(1.0, places(request)) for request in self._waiting}
+        self._taken: Counter[Request] = Counter()
+        self._requests: dict[str, Request] = {}
 
     def suggest(self, trial_id: str) -> Any:
         """The next trial; ``FINISHED`` after the last."""
-        config = next(self._rest, None)
-        return Searcher.FINISHED if config is None else {"trial": config}
+        waiting = [request for request, rest in self._waiting.items() if rest]
+        if not waiting:
+            return Searcher.FINISHED
+        request = min(waiting, key=lambda r: (self._taken[r] / self._places[r], self._waiting[r][0][0]))
+        self._taken[request] += 1
+        self._requests[trial_id] = request
+        return {"trial": self._waiting[request].popleft()[1]}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing is learnt from results: the plan is fixed."""
+        """A place is free. (Nothing is learnt from results: the plan is fixed.)"""
+        request = self._requests.pop(trial_id, None)
+        if request is not None:
+            self._taken[request] -= 1
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the ledger is the record."""
@@ -124,7 +144,12 @@ class CellASHA(FIFOScheduler):
     def __init__(self, rungs: Rungs, rows: Mapping[str, TrialRow]) -> None:
         super().__init__()
         self._rungs, self._rows = rungs, rows
+        self._waiting: deque[Trial] = deque()
         self.interrupted = False
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """A trial waits, for the first time or after its process was lost."""
+        self._waiting.append(trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Stop a trial that its rung does not promote; pause any when interrupted."""
@@ -136,7 +161,10 @@ class CellASHA(FIFOScheduler):
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The next in order; none when interrupted, and the end once nothing runs any more."""
         if not self.interrupted:
-            return super().choose_trial_to_run(tune_controller)
+            # FIFOScheduler goes through all trials that there ever were, at every step.
+            while self._waiting and self._waiting[0].status != Trial.PENDING:
+                self._waiting.popleft()
+            return self._waiting[0] if self._waiting else None
         live = tune_controller.get_live_trials()
         for trial in [t for t in live if t.status == Trial.PENDING]:
             trial.init_local_path()  # what Tune says of a trial in the end names its folder

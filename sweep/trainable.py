@@ -11,8 +11,11 @@ import json
 import logging
 import os
 import pickle
+import shutil
+import tempfile
 import time
 import traceback
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +38,7 @@ from reports.ledger import TrialRow
 from sweep import artefacts, gpu, tasks
 from sweep.features import representation
 from sweep.gpu import CONTEXT
+from sweep.storage import Storage
 
 CHECKPOINT = "state.pt"
 REPORT_SECONDS = 1.0
@@ -51,7 +55,7 @@ class TrialSpec:
         cpu, gpu: its share of cores and of a GPU.
         context: bytes of its share of a GPU that its process takes besides what it computes with.
         rungs: epochs at which early stopping decides, or would: every criterion is computed there, and at the end.
-        checkpoint: folder to continue from, relative to the experiment's; None starts anew.
+        checkpoint: folder to continue from, in the storage; None starts anew.
     """
 
     row: TrialRow
@@ -72,7 +76,9 @@ class Shared:
         domains: (domain, representation) → reference to ``(inputs, labels, test inputs, test labels)``.
         pretrained: backbone → reference to its weights, for fine-tuning.
         num_classes: of the dataset.
-        folder: the experiment's results folder.
+        folder: the experiment's results folder, at the driver.
+        node: Ray's id of the driver's node.
+        storage: where checkpoints lie.
         criterion: what early stopping compares.
         checkpoint_seconds: a trial that has run this long since it last saved itself does so.
         proxy_a_distance: whether trials measure it.
@@ -81,9 +87,11 @@ class Shared:
 
     specs: dict[str, TrialSpec]
     domains: dict[tuple[str, str], ray.ObjectRef]
+    storage: Storage
+    folder: str
+    node: str
     pretrained: dict[str, ray.ObjectRef] = field(default_factory=dict)
     num_classes: int = 0
-    folder: str = ""
     criterion: str = selection.DEFAULT
     checkpoint_seconds: float = 20
     proxy_a_distance: bool = False
@@ -141,6 +149,9 @@ class TransferTrial(tune.Trainable):
         self._shared = shared
         self._domains: dict[tuple[str, str], Domain] = {}
         self._limits: Any = None
+        # The driver's folder need not exist on other nodes: from there, files go with the report.
+        self._sends = ray.get_runtime_context().get_node_id() != shared.node
+        self._folder = Path(tempfile.mkdtemp(prefix="sweep-") if self._sends else shared.folder)
         self._become(shared.specs[config["trial"]["id"]])
         # What is loaded by now stays for good: a collection need not look at it again, which takes it 0.2 s a trial.
         gc.freeze()
@@ -165,7 +176,8 @@ class TransferTrial(tune.Trainable):
             self._use_share(spec)
             self._build(spec)
             if spec.checkpoint is not None:
-                self._continue_from(Path(self._shared.folder) / spec.checkpoint)
+                with self._shared.storage.fetched(spec.checkpoint) as folder:
+                    self._continue_from(folder)
         except Exception as error:
             self._failure = self._describe(error)
 
@@ -218,6 +230,8 @@ class TransferTrial(tune.Trainable):
             "state": "running",
             "done": False,
         }
+        if self._sends:
+            result["files"] = self._sent(kept.values())
         if self._failure is not None:
             state, trace = self._failure
             return result | {"state": state, "error": trace, "score": selection.guarded_score({}), "done": True}
@@ -226,6 +240,19 @@ class TransferTrial(tune.Trainable):
         if time.monotonic() - self._saved_at >= self._shared.checkpoint_seconds:
             result[SHOULD_CHECKPOINT] = True
         return result
+
+    def _sent(self, paths: Iterable[str]) -> dict[str, ray.ObjectRef]:
+        """Files of ours, into the object store."""
+        sent = {}
+        for path in paths:
+            sent[path] = ray.put((self._folder / path).read_bytes())
+            (self._folder / path).unlink()
+        return sent
+
+    def cleanup(self) -> None:
+        """Leave nothing on a node that is not the driver's."""
+        if self._sends:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def _finished(self) -> bool:
@@ -259,7 +286,7 @@ class TransferTrial(tune.Trainable):
             with path.open("wb") as file:  # by its name, NumPy would append .npz
                 np.savez(file, allow_pickle=False, **arrays)
 
-        artefacts.replace(Path(self._shared.folder) / relative, write)
+        artefacts.replace(self._folder / relative, write)
         return relative
 
     def _keep_model(self, scored: tasks.Scored) -> dict[str, str]:
@@ -267,7 +294,7 @@ class TransferTrial(tune.Trainable):
 
         A mean of cross-fitted models is no model to use, nor has it one representation.
         """
-        row, folder = self._spec.row, Path(self._shared.folder)
+        row, folder = self._spec.row, self._folder
         if row.role != "search" or not isinstance(self._model, Algorithm):
             return {}
         classes = self._shared.num_classes

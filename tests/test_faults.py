@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from datasets.offline_digits import OfflineDigits, OfflineDigitsOptions
 from reports import document
 from reports.ledger import Ledger, LedgerError
 from sweep import experiment, plan, trainable
+from sweep.storage import Storage
 from sweep.trainable import CHECKPOINT, Shared, TransferTrial, TrialSpec
 
 # --- checkpoints ---
@@ -46,8 +48,10 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TransferTrial:
         parts = (domain.train.inputs, domain.train.labels, domain.test.inputs, domain.test.labels)
         domains[name, "raw"] = parts
     monkeypatch.setattr(trainable.ray, "get", lambda reference: reference)
+    monkeypatch.setattr(trainable.ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "here"))
     monkeypatch.setattr(trainable.gc, "freeze", lambda: None)
-    shared = Shared({row.id: TrialSpec(row, 3)}, domains, num_classes=10, folder=str(tmp_path))
+    storage = Storage.of(str(tmp_path), "deep")
+    shared = Shared({row.id: TrialSpec(row, 3)}, domains, storage, str(tmp_path), "here", num_classes=10)
     made = TransferTrial.__new__(TransferTrial)
     made.setup({"trial": {"id": row.id}}, shared)
     return made
