@@ -247,6 +247,10 @@ class Ledger:
             (canonical(dict(resources)), time.time(), trial),
         )
 
+    def wait(self, trial: str) -> None:
+        """A running trial lost its process, and waits to continue."""
+        self._db.execute("UPDATE trials SET state = 'pending' WHERE id = ?", (trial,))
+
     def record_epoch(
         self,
         trial: str,

@@ -91,6 +91,8 @@ class Cluster:
             raise SweepError(f"cannot connect to Ray at {self._address or 'this machine'}: {first}") from error
         for name in ("ray", "ray.tune", "ray.train"):
             logging.getLogger(name).setLevel(logging.ERROR)
+        # Tracebacks of lost processes; the view says it in one line, and the ledger keeps what ended a trial.
+        logging.getLogger("ray.tune.execution.tune_controller").setLevel(logging.CRITICAL)
         self._connected = True
         # Few enough to keep the order given, enough that no slot is idle and no actor is thrown away.
         os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(max(4, 2 * int(self.cores()))))

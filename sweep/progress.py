@@ -60,6 +60,9 @@ class Board:
             self.states[key] = "running"
             self._running_since[key] = now
             return
+        if event == "lost":
+            self.states[key] = "pending"
+            return
         if result.get("epochs") and "error" not in result:
             self._note(row, result["score"], result["epochs"][-1]["target_accuracy"])
         if event in ENDED:
@@ -170,6 +173,10 @@ class View:
         assert self._board is not None
         before = self._board.last_error
         self._board.event(key, event, result)
+        if event == "lost":
+            row = self._board.rows[key]
+            text = f"lost: {row.method} {row.source}-{row.target}: its process or node is gone, it continues elsewhere"
+            self.console.print(text, markup=False, highlight=False)
         now = time.monotonic()
         if self._board.last_error != before and self._live is None:
             self.console.print(f"failed: {self._board.last_error}", markup=False, highlight=False)

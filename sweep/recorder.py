@@ -47,7 +47,7 @@ class Recorder(Callback):
         folder: the experiment's results folder.
         storage: where checkpoints lie.
         listener: called with (trial id, event, result) after each write, for the live view;
-            event is ``started``, ``epoch``, ``done``, ``stopped``, ``failed`` or ``oom``.
+            event is ``started``, ``epoch``, ``lost``, ``done``, ``stopped``, ``failed`` or ``oom``.
         keeper: told of trials that ended, to remove what need not be kept.
 
     Attributes:
@@ -117,6 +117,11 @@ class Recorder(Callback):
         """A checkpoint lies in the results folder now."""
         relative = self._storage.relative(checkpoint.path)
         self._write(lambda: self._ledger.set_checkpoint(trial_id(trial), relative))
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """The trial's process was lost: it waits to continue."""
+        self._write(lambda: self._ledger.wait(trial_id(trial)))
+        self._listener(trial_id(trial), "lost", {})
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """The trial's process was lost more often than it may be, or (Tune tries that once) before it had begun."""

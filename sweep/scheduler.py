@@ -148,8 +148,11 @@ class CellASHA(FIFOScheduler):
         self.interrupted = False
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """A trial waits, for the first time or after its process was lost."""
-        self._waiting.append(trial)
+        """A trial waits: the next in order, or one whose process was lost, which goes on before others begin."""
+        if trial.num_failures:
+            self._waiting.appendleft(trial)
+        else:
+            self._waiting.append(trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Stop a trial that its rung does not promote; pause any when interrupted."""
