@@ -717,6 +717,8 @@ def provenance(results: Results) -> Table:
     facts["dataset"] = ", ".join(trials["dataset"].unique()) + source
     facts["checksums"] = ", ".join(f"{domain} {digest}" for domain, digest in results.data.items())
     facts["protocol"] = "; ".join(protocol_text(p) for p in _protocols(trials))
+    if settings := [few for few in trials["few"].unique() if few]:
+        facts["target labels"] = f"{'; '.join(settings)} (where no more is said, methods have the source too)"
     facts["profile"] = ", ".join(trials["profile"].unique())
     seeds = {role: sorted(int(s) for s in own["seed"].unique()) for role, own in trials.groupby("role")}
     facts["seeds"] = f"search {_listed(seeds.get('search', []))}" + (
@@ -750,13 +752,11 @@ def protocol_text(protocol: Mapping[str, Any]) -> str:
     parts.append(
         "adapts to the unlabelled samples it is scored on" if protocol["transductive"] else "separate test set"
     )
-    if protocol["few"]:
-        parts.append(f"labelled target samples: {protocol['few']}")
     return ", ".join(parts)
 
 
 def _protocols(trials: pd.DataFrame) -> list[dict[str, Any]]:
-    columns = ["backbone", "training", "options", "holdout", "transductive", "few"]
+    columns = ["backbone", "training", "options", "holdout", "transductive"]
     return dicts(trials[columns].drop_duplicates())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -14,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from reports import selection
+from reports import few_labels, selection
 from reports.ledger import TrialRow
 
 PLAIN_EVERY = 15.0  # seconds between lines where there is no terminal
@@ -40,6 +41,8 @@ class Board:
         criterion: str = selection.DEFAULT,
     ) -> None:
         self.rows = {row.id: row for row in rows}
+        tags = {text: few_labels.tag(json.loads(text).get("few")) for text in {row.protocol for row in self.rows.values()}}
+        self._names = {key: row.method + tags[row.protocol] for key, row in self.rows.items()}
         self.states = {key: states.get(key, "pending") for key in self.rows}
         self.criterion = criterion
         self.last_error = ""
@@ -74,7 +77,7 @@ class Board:
                 self.last_error = f"{row.method} {row.source}-{row.target}: {last}"
 
     def _note(self, row: TrialRow, score: float, accuracy: float) -> None:
-        cell = (row.method, row.source, row.target)
+        cell = (self._names[row.id], row.source, row.target)
         if score > self._best.get(cell, (float("-inf"), 0.0))[0]:
             self._best[cell] = (score, accuracy)
 
@@ -113,10 +116,10 @@ class Board:
     def table(self) -> Table:
         """Methods × pairs: trials ended of all, stopped ones, failures, and the accuracy of the best so far."""
         pairs = list(dict.fromkeys((r.source, r.target) for r in self.rows.values()))
-        methods = list(dict.fromkeys(r.method for r in self.rows.values()))
+        methods = list(dict.fromkeys(self._names.values()))
         cells: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
         for key, row in self.rows.items():
-            cells[row.method, row.source, row.target][self.states[key]] += 1
+            cells[self._names[key], row.source, row.target][self.states[key]] += 1
         table = Table(
             title=None,
             caption=f"ended/all, target accuracy of the choice by {self.criterion} so far",

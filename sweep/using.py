@@ -80,7 +80,7 @@ class SavedModel:
             found = found[found["state"].isin(FINISHED)]
             chosen = selection.choose(found, experiment.get("criterion", selection.DEFAULT))
         backbones = [json.loads(text)["backbone"] for text in chosen["protocol"]]
-        labels = [few_labels.tag(json.loads(text)["few"]) for text in chosen["protocol"]]
+        labels = [few_labels.tag(json.loads(text).get("few")) for text in chosen["protocol"]]
         short = [
             f"{r['method']}{few}:{r['source']}-{r['target']}"
             for r, few in zip(chosen.to_dict("records"), labels, strict=True)

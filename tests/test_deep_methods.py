@@ -10,7 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, softmax
 from algorithms import registry
 from algorithms.base import Task, TrainingError
 from algorithms.losses.discrepancy import classifier_discrepancy
-from algorithms.networks import ClassDiscriminators
+from algorithms.networks import ClassDiscriminators, build_backbone
 from algorithms.networks.batch_norm import DomainAlignment
 from algorithms.networks.blocks import blocks
 from algorithms.training import Batch
@@ -579,3 +579,25 @@ def test_without_copied_layers_there_is_no_base_and_b_gets_the_same_epochs():
 def test_more_layers_than_there_are_below_the_last_cannot_be_copied():
     with pytest.raises(TrainingError, match="up to 3 can be copied, not 4"):
         trained(layers=4)
+
+
+def test_a_pretrained_backbone_is_frozen_by_stages_and_tuned_at_rates_that_decay_with_depth():
+    rng = np.random.default_rng(0)
+    samples = Samples(rng.integers(0, 256, (4, 3, 32, 32), dtype=np.uint8), np.array([0, 1, 0, 1]))
+    pretrained = build_backbone("resnet18")[1].state_dict()
+    task = Task(
+        samples, None, samples.inputs, 2, 2,
+        target_labelled=samples, backbone="resnet18", training="finetune", pretrained=pretrained,
+    )  # fmt: skip
+    cls = registry.get("fine_tune")
+    params = cls.params_type(batch_size=4, bottleneck=8, first_share=0, frozen_blocks=3, block_decay=0.5)
+    trial = cls(task, params, "cpu", 0)
+    trial.fit_epoch()
+    trunk = trial.network.backbone[1].state_dict()
+    kept = {name.split(".")[0] for name in trunk if torch.equal(trunk[name], pretrained[name])}
+    changed = {name.split(".")[0] for name in trunk if not torch.equal(trunk[name], pretrained[name])}
+    assert kept == {"conv1", "bn1", "layer1", "layer2"}  # statistics too
+    assert changed == {"layer3", "layer4"}
+    multipliers = [group["multiplier"] for group in trial.optimizers["all"].param_groups]
+    # layer3, layer4, both parts of the bottleneck, classifier; the backbone at a tenth
+    assert multipliers == pytest.approx([0.1 / 8, 0.1 / 4, 1 / 2, 1 / 2, 1.0])

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from reports.ledger import TrialRow
-from sweep import SweepError, experiment, features, plan
+from sweep import SweepError, experiment, features, plan, progress
 
 BASE = {
     "nearest_neighbor": "{}",
@@ -259,3 +259,11 @@ def test_a_few_label_setting_that_cannot_be_is_refused_in_one_line(
         _load(tmp_path, f"protocol: {protocol}", {method: "{}"})
     assert all(part in str(wrong.value) for part in parts), str(wrong.value)
     assert "\n" not in str(wrong.value)
+
+
+def test_the_live_view_has_a_row_for_each_number_of_labels(tmp_path: Path) -> None:
+    extra = "protocol: {target_labels_per_class: [0, 3]}"
+    rows = plan.search(_load(tmp_path, extra, {"dann": "{}", "target_only": "{}"}))
+    table = progress.Board(rows, {}, {rows[0].id: (1.0, 60.0)}).table()
+    assert [str(cell) for cell in table.columns[0].cells] == ["dann", "dann+3", "target_only"]
+    assert [str(cell) for cell in table.columns[1].cells][:2] == ["0/1 60.0", "0/1"]
