@@ -209,6 +209,8 @@ def _plan_table(sweep: Run, loaded: experiment.Experiment) -> Table:
 
 
 def _forecast_line(expected: Forecast) -> str:
+    if not expected.core_seconds:
+        return "forecast: every trial of the search has run"
     core = sum(expected.core_seconds.values())
     slow = sorted(expected.core_seconds.items(), key=lambda item: -item[1])[:3]
     return (
