@@ -41,7 +41,9 @@ class Board:
         criterion: str = selection.DEFAULT,
     ) -> None:
         self.rows = {row.id: row for row in rows}
-        tags = {text: few_labels.tag(json.loads(text).get("few")) for text in {row.protocol for row in self.rows.values()}}
+        tags = {
+            text: few_labels.tag(json.loads(text).get("few")) for text in {row.protocol for row in self.rows.values()}
+        }
         self._names = {key: row.method + tags[row.protocol] for key, row in self.rows.items()}
         self.states = {key: states.get(key, "pending") for key in self.rows}
         self.criterion = criterion

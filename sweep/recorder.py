@@ -52,6 +52,7 @@ class Recorder(Callback):
 
     Attributes:
         error: what the run ends with: the ledger cannot be written, or the disk is full.
+        ended: trials that came to an end, and which.
         lost: trials to try again in another pass: their process went before they had begun.
     """
 
@@ -67,6 +68,7 @@ class Recorder(Callback):
         self._ledger, self._specs, self._folder, self._listener = ledger, specs, folder, listener
         self._storage, self._keeper = storage, keeper
         self.error: LedgerError | SweepError | None = None
+        self.ended: dict[str, State] = {}
         self.lost: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -98,6 +100,7 @@ class Recorder(Callback):
         if state in ("failed", "oom"):
             self._write(lambda: self._ledger.finish(key, state, result["error"]))
         if state != "running":
+            self.ended[key] = state
             result[SHOULD_CHECKPOINT] = False  # Tune would save a trial that was just stopped
             self._clean(trial)
             self._write(self._keeper.now_and_then)
@@ -130,6 +133,7 @@ class Recorder(Callback):
             return
         text = str(trial.get_error() or "the trial's process was lost")
         self._look_for_full_disk(text)
+        self.ended[trial_id(trial)] = "failed"
         self._write(lambda: self._ledger.finish(trial_id(trial), "failed", text))
         self._listener(trial_id(trial), "failed", {"error": text})
 

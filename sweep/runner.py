@@ -11,7 +11,7 @@ import posixpath
 import signal
 import types
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -302,7 +302,7 @@ class Run:
         if recorder.error is not None:  # Tune logs some errors of callbacks, and goes on
             raise recorder.error
         self._interrupted = scheduler.interrupted
-        self._after(ledger, specs, shares, recorder.lost)
+        self._after(ledger, specs, shares, recorder)
 
     def _replay(self, ledger: Ledger, rows: Sequence[TrialRow]) -> Rungs:
         """Rungs as the stored epochs left them, in order of arrival.
@@ -434,22 +434,22 @@ class Run:
             ),
         )
 
-    def _after(self, ledger: Ledger, specs: Mapping[str, TrialSpec], shares: resources.Shares, lost: Set[str]) -> None:
+    def _after(
+        self, ledger: Ledger, specs: Mapping[str, TrialSpec], shares: resources.Shares, recorder: Recorder
+    ) -> None:
         """What failed is not tried again by this run; what ran out of memory is, with twice the share.
 
         What lost its process before it had begun is, too, as often as Tune would.
         """
-        states = ledger.states()
-        self._lost.update(lost)
+        self._lost.update(recorder.lost)
         for key, spec in specs.items():
-            if states[key] == "oom" and 0 < spec.gpu < 1:
+            end = recorder.ended.get(key)
+            if end == "oom" and 0 < spec.gpu < 1:
                 shares.ran_out(spec.row, spec.gpu)
-            elif states[key] not in FINISHED and key in lost and self._lost[key] <= MAX_FAILURES:
-                continue
-            elif states[key] in ("failed", "oom"):
+            elif end in ("failed", "oom"):
                 self._failed.add(key)
-            elif states[key] not in FINISHED and not self._interrupted:
-                # Tune gave the trial up without a word (it never does, as far as we know): do not loop on it.
+            elif end is None and not self._interrupted and not 0 < self._lost[key] <= MAX_FAILURES:
+                # Or Tune gave the trial up without a word (it never does, as far as we know): do not loop on it.
                 ledger.finish(key, "failed", "the trial ended without a result")
                 self._failed.add(key)
         shares.remember(ledger)

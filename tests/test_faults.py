@@ -18,8 +18,10 @@ import reports.ledger
 from benchmarks import kills
 from datasets.offline_digits import OfflineDigits, OfflineDigitsOptions
 from reports import document
-from reports.ledger import Ledger, LedgerError
-from sweep import experiment, plan, trainable
+from reports.ledger import Ledger, LedgerError, TrialRow
+from sweep import SweepError, experiment, plan, trainable
+from sweep.artefacts import Keeper
+from sweep.recorder import Recorder
 from sweep.storage import Storage
 from sweep.trainable import CHECKPOINT, Shared, TransferTrial, TrialSpec
 
@@ -160,6 +162,54 @@ def test_a_ledger_that_another_program_has_locked_is_left_alone(
         assert ledger.epochs().equals(before)
         ledger.record_epoch(RUNS[0].row.id, 9, 50.0, {}, {}, 0.1)
     other.close()
+
+
+def _recorder(ledger: Ledger, row: TrialRow, folder: Path) -> Recorder:
+    keeper, storage = Keeper(ledger, folder, "entropy"), Storage.of(str(folder), "deep")
+    return Recorder(ledger, {row.id: TrialSpec(row, 3)}, folder, storage, lambda *_: None, keeper)
+
+
+def _tunes(row: TrialRow, may_go_on: bool = False) -> Any:
+    """A trial as Tune hands it to a callback."""
+    error = RuntimeError("the actor died unexpectedly")
+    return SimpleNamespace(
+        config={"trial": {"id": row.id}}, local_path=None, should_recover=lambda: may_go_on, get_error=lambda: error
+    )
+
+
+def test_a_disk_that_is_full_for_a_trial_is_no_failure_of_it_and_ends_the_run(
+    trial: TransferTrial, small_disk: Path, tmp_path: Path
+) -> None:
+    row = trial._spec.row
+    trial._folder = small_disk
+    with pytest.raises(OSError, match="No space"):
+        (small_disk / "ballast").write_bytes(bytes(4 * 2**20))
+    result = trial.step()
+    assert result["state"] == "failed"
+    assert not list(small_disk.rglob("*.part"))
+    with Ledger(tmp_path / "ledger.sqlite", write=True) as ledger:
+        ledger.set_plan([row])
+        recorder = _recorder(ledger, row, tmp_path)
+        recorder.on_trial_start(0, [], _tunes(row))
+        with pytest.raises(SweepError, match="disk is full") as full:
+            recorder.on_trial_result(1, [], _tunes(row), result)
+        assert recorder.error is full.value
+        assert ledger.states() == {row.id: "running"}  # pending again at the next run
+        ledger.set_plan([row])
+        assert ledger.states() == {row.id: "pending"}
+
+
+def test_a_trial_whose_process_goes_before_it_began_is_tried_again(trial: TransferTrial, tmp_path: Path) -> None:
+    row = trial._spec.row
+    with Ledger(tmp_path / "ledger.sqlite", write=True) as ledger:
+        ledger.set_plan([row])
+        recorder = _recorder(ledger, row, tmp_path)
+        recorder.on_trial_error(0, [], _tunes(row, may_go_on=True))
+        assert recorder.lost == {row.id}
+        assert ledger.states() == {row.id: "pending"}
+        recorder.on_trial_error(0, [], _tunes(row))  # as often as it may be
+        assert ledger.states() == {row.id: "failed"}
+        assert "actor died" in ledger.trials()["error"].iloc[0]
 
 
 # --- whole runs ---
