@@ -720,9 +720,12 @@ def provenance(results: Results) -> Table:
     if settings := [few for few in trials["few"].unique() if few]:
         facts["target labels"] = f"{'; '.join(settings)} (where no more is said, methods have the source too)"
     facts["profile"] = ", ".join(trials["profile"].unique())
+    everything = experiment.get("confirm", {}).get("settings") == "all"
     seeds = {role: sorted(int(s) for s in own["seed"].unique()) for role, own in trials.groupby("role")}
     facts["seeds"] = f"search {_listed(seeds.get('search', []))}" + (
-        f"; the chosen params again with {_listed(seeds['confirm'])}" if "confirm" in seeds else ""
+        f"; {'all' if everything else 'the chosen'} params again with {_listed(seeds['confirm'])}"
+        if "confirm" in seeds
+        else ""
     )
     stopping = experiment.get("early_stopping", {})
     if stopping.get("scheduler") == "asha":
