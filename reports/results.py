@@ -118,9 +118,13 @@ class Results:
         """Number of trials by state."""
         return {str(state): int(n) for state, n in self.trials["state"].value_counts().items()}
 
+    def access(self, rows: pd.DataFrame) -> pd.Series:
+        """Which target labels took part in each row with the columns ``method`` and ``few``."""
+        return _access(self.experiment, self.trials, rows)
+
     def unsupervised(self, rows: pd.DataFrame) -> pd.Series:
         """Of each row with the columns ``method`` and ``few``, whether no target label took part in it."""
-        return _access(self.experiment, self.trials, rows) == "none"
+        return self.access(rows) == "none"
 
     def by(self, criterion: str) -> Results:
         """The same experiment, its trials chosen by another criterion; ``curves`` stay those of the own one.

@@ -503,9 +503,9 @@ def ranking(comparison: Comparison, chosen_by: str) -> Table:
 
 
 def importance_of(results: Results) -> dict[MethodKey, Importance]:
-    """What hyperparameters decided, for each method that searched any and sees no target labels."""
+    """What hyperparameters decided, for each method that searched any and sees no, or a few, target labels."""
     found = {}
-    candidates = results.candidates[results.unsupervised(results.candidates)]
+    candidates = results.candidates[results.access(results.candidates) != "target_train"]
     for key in names_of(candidates):
         own = candidates[(candidates[METHOD] == list(key)).all(axis=1)]
         if (each := statistics.importance(own)) is not None:
