@@ -43,6 +43,9 @@ def curves(own: Results, group: pd.DataFrame) -> pd.DataFrame:
     of_target = runs[runs["source"] == runs["target"]]
     expanded = [of_target[of_target["target"] == target].assign(source=source) for source, target in pairs]
     runs = pd.concat([runs[runs["source"] != runs["target"]], *expanded])
+    place = {pair: i for i, pair in enumerate(pairs)}
+    order = [place[pair] for pair in zip(runs["source"], runs["target"], strict=True)]
+    runs = runs.iloc[np.argsort(order, kind="stable")]
     rows = runs[_ROW].drop_duplicates()
     names = {tuple(row): _name(row, rows) for row in rows.itertuples(index=False, name=None)}
     columns = [*_ROW, "labelled_classes", "labels_per_class", "source", "target", "seed", "target_accuracy"]
