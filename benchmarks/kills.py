@@ -1,10 +1,10 @@
 """Does a run survive being killed? Its driver gets SIGKILL at random moments, over and over, until it has ended.
 
-``python -m benchmarks.kills [--kills 100] [--max-concurrent 1] [--seed 0]``: an experiment of seconds is run once
-undisturbed. Then it is run anew, killed at a moment drawn evenly from the time that took, run and killed again, until
-it ends; and from the start, until there were so many kills. After each the ledger is compared with what it held before.
-With one trial at a time the table at the end is to equal the undisturbed one; with more, where the order of arrival
-decides what is stopped, every epoch that both have is to have the same numbers.
+``python -m benchmarks.kills [--kills 100] [--max-concurrent 1] [--seed 0] [--address HOST:PORT]``: an experiment of
+seconds is run once undisturbed. Then it is run anew, killed at a moment drawn evenly from the time that took, run and
+killed again, until it ends; and from the start, until there were so many kills. After each the ledger is compared with
+what it held before. With one trial at a time the table at the end is to equal the undisturbed one; with more, where the
+order of arrival decides what is stopped, every epoch that both have is to have the same numbers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,14 @@ class Snapshot:
         return {key for key, (state, _) in self.trials.items() if state in FINISHED}
 
 
-def loop(kills: int, concurrent: int, seed: int, folder: Path, say: Callable[[str], object] = print) -> Tally:
+def loop(
+    kills: int,
+    concurrent: int,
+    seed: int,
+    folder: Path,
+    say: Callable[[str], object] = print,
+    options: Sequence[str] = (),
+) -> Tally:
     """Kill so many drivers.
 
     Args:
@@ -113,15 +120,17 @@ def loop(kills: int, concurrent: int, seed: int, folder: Path, say: Callable[[st
         seed: of the moments.
         folder: empty; for the experiment and its results.
         say: told how it goes.
+        options: more of ``sweep run``, such as the address of a cluster.
 
     Raises:
         RuntimeError: an undisturbed driver did not end well.
     """
     file = folder / "kills.yaml"
     file.write_text(EXPERIMENT)
+    options = ["--max-concurrent", str(concurrent), *options]
     chance, tally = random.Random(seed), Tally()
     started = time.perf_counter()
-    while not _ended(_driver(file, folder / "undisturbed", concurrent), tally):
+    while not _ended(_driver(file, folder / "undisturbed", options), tally):
         started = time.perf_counter()
     seconds = time.perf_counter() - started
     expected = Snapshot.of(folder / "undisturbed" / "kills" / FILE)
@@ -131,7 +140,7 @@ def loop(kills: int, concurrent: int, seed: int, folder: Path, say: Callable[[st
         path = results / "kills" / FILE
         before, ended = Snapshot({}, {}), False
         while not ended:
-            driver = _driver(file, results, concurrent)
+            driver = _driver(file, results, options)
             moment = chance.uniform(0, seconds)
             killed = tally.kills < kills and _kill(driver, moment, tally)
             ended = not killed and _ended(driver, tally)
@@ -154,11 +163,9 @@ def loop(kills: int, concurrent: int, seed: int, folder: Path, say: Callable[[st
     return tally
 
 
-def _driver(file: Path, results: Path, concurrent: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "sweep", "run", str(file), "--results", str(results)]
-    return subprocess.Popen(
-        [*command, "--max-concurrent", str(concurrent)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+def _driver(file: Path, results: Path, options: Sequence[str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "sweep", "run", str(file), "--results", str(results), *options]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 def _ended(driver: subprocess.Popen[str], tally: Tally) -> bool:
@@ -202,10 +209,12 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--max-concurrent", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
+    parser.add_argument("--address", help="of a running Ray cluster; by default each driver starts a Ray of its own")
+    asked = parser.parse_args()
+    options = ["--address", asked.address] if asked.address else []
     with tempfile.TemporaryDirectory() as folder:
         tally = loop(
-            arguments.kills, arguments.max_concurrent, arguments.seed, Path(folder), lambda s: print(s, flush=True)
+            asked.kills, asked.max_concurrent, asked.seed, Path(folder), lambda s: print(s, flush=True), options
         )
     rows = [(name.replace("_", " "), count) for name, count in dataclasses.asdict(tally).items()]
     print(tabulate(rows, ("", "number"), "github"))

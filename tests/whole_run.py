@@ -19,6 +19,8 @@ methods:
 """
 ROOT = Path(__file__).resolve().parents[1]
 
+RAY_STARTS = 8
+
 # Runs the command line with one thing changed in the driver.
 PRELUDE = "import os, signal, sys\nfrom sweep import runner\nfrom reports.ledger import Ledger\n"
 GO = "\nfrom sweep.cli import run_app\nrun_app()\n"
@@ -39,14 +41,21 @@ Ledger.record_epoch = record_and_die
 def run(
     folder: Path, *arguments: str, prelude: str = "", name: str = "small", **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """``sweep run`` of ``<folder>/<name>.yaml`` (:data:`EXPERIMENT` where absent), its results beside it."""
+    """``sweep run`` of ``<folder>/<name>.yaml`` (:data:`EXPERIMENT` where absent), its results beside it.
+
+    Tried again where Ray did not start: it gives itself seconds for that, which a busy machine may not have.
+    """
     file = folder / f"{name}.yaml"
     if not file.exists():
         file.write_text(EXPERIMENT)
     command = [sys.executable, "-c", PRELUDE + prelude + GO, "run", str(file), "--results", str(folder), *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False, env={**os.environ, **environment}
-    )
+    for _ in range(RAY_STARTS):
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False, env=os.environ | environment
+        )
+        if "cannot connect to Ray" not in done.stderr:
+            break
+    return done
 
 
 def one_at_a_time(folder: Path, prelude: str = "", *arguments: str) -> subprocess.CompletedProcess[str]:
