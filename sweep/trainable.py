@@ -319,11 +319,14 @@ class TransferTrial(tune.Trainable):
         siblings = sorted(folder.parent.glob("checkpoint_*"), reverse=True)
         for candidate in [folder, *(s for s in siblings if s.name < folder.name)]:
             try:
-                state = torch.load(candidate / CHECKPOINT, map_location=self._device, weights_only=True)
+                # To the CPU: the state of its random numbers stays there, and models copy the rest to their device.
+                state = torch.load(candidate / CHECKPOINT, map_location="cpu", weights_only=True)
                 self._model.load_state_dict(state["model"])
                 self._epoch = int(state["epoch"])
                 return
             except (OSError, RuntimeError, LookupError, TypeError, ValueError, EOFError, pickle.PickleError) as error:
+                if gpu.is_out_of_memory(error):
+                    raise
                 logger.warning("%s: the checkpoint %s cannot be used: %s", self._spec.row.id, candidate.name, error)
         self._epoch = 0
         self._build(self._spec)

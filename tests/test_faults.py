@@ -105,6 +105,30 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_then_to_the_start(
     assert not (tmp_path / "victim").exists()  # nothing in a checkpoint is run
 
 
+def test_a_trial_on_another_device_continues_from_its_checkpoint(trial: TransferTrial, tmp_path: Path) -> None:
+    _, second = _checkpoints(trial, tmp_path / "trial")
+    trial._one_epoch()
+    whole = trial._model.state_dict()
+    trial._device = "meta"  # the state of random numbers, were it put there, could not be used
+    trial._continue_from(second)
+    assert trial._epoch == 2
+    trial._one_epoch()
+    torch.testing.assert_close(trial._model.state_dict()["nets"], whole["nets"], rtol=0, atol=0)
+
+
+def test_a_checkpoint_that_does_not_fit_the_gpu_is_not_taken_for_a_damaged_one(
+    trial: TransferTrial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, second = _checkpoints(trial, tmp_path / "trial")
+
+    def too_large(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(trial._model, "load_state_dict", too_large)
+    with pytest.raises(torch.OutOfMemoryError):
+        trial._continue_from(second)
+
+
 # --- the ledger ---
 
 
