@@ -87,6 +87,8 @@ class Algorithm(ABC):
         semi_supervised: whether one that needs none also learns from a few-shot set, where the protocol draws one.
         uses_source: whether it learns from the source; one that does not runs once per target.
         deterministic: whether the result is the same for every seed (given the same split).
+        stages: one after another in its epochs. Early stopping leaves a method of several alone: what trials are like
+            in the first says nothing of what the last makes of them.
         params_type: its hyperparameters.
     """
 
@@ -97,6 +99,7 @@ class Algorithm(ABC):
     semi_supervised: ClassVar[bool] = False
     uses_source: ClassVar[bool] = True
     deterministic: ClassVar[bool] = False
+    stages: ClassVar[int] = 1
     params_type: ClassVar[type[Params]] = Params
 
     def __init__(self, task: Task, params: Params, device: str = "cpu", seed: int = 0) -> None:
@@ -129,6 +132,10 @@ class Algorithm(ABC):
         A unit of budget that has no steps stays whole: 1.
         """
         return 1.0
+
+    def skip_to_last_stage(self) -> bool:
+        """Go on to the stage that trains last, to measure it, too; return whether there was one to go on to."""
+        return False
 
     @abstractmethod
     def predict(self, inputs: NDArray[Any]) -> Prediction:

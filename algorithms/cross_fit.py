@@ -38,6 +38,10 @@ class CrossFit:
         """Shorten each fold's; the folds are of one size, but for a sample."""
         return max(model.shorten_epoch(steps) for model in self.models)
 
+    def skip_to_last_stage(self) -> bool:
+        """As each fold's model does."""
+        return all(model.skip_to_last_stage() for model in self.models)  # all or none
+
     def predict(self, inputs: NDArray[Any]) -> Prediction:
         """Out-of-fold for the array given at construction; the mean over models for any other."""
         if inputs is not self.inputs:

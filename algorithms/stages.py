@@ -7,7 +7,7 @@ from abc import abstractmethod
 from pydantic import Field
 from torch import nn
 
-from algorithms.base import Params, StateDict, Task
+from algorithms.base import Params, StateDict, Task, TrainingError
 from algorithms.training import DeepMethod, DeepParams
 from datasets.base import Samples
 
@@ -31,6 +31,7 @@ class TwoStageMethod(DeepMethod):
         frozen: modules that the second stage leaves as they are; their batch norms keep their statistics.
     """
 
+    stages = 2
     params_type = StageParams
     params: StageParams
 
@@ -48,11 +49,17 @@ class TwoStageMethod(DeepMethod):
 
     @classmethod
     def lengths(cls, params: StageParams, epochs: int) -> tuple[int, int]:
-        """Epochs of the first and of the second stage; each has one at least, unless ``first_share`` is 0."""
+        """Epochs of the first and of the second stage; each has one at least, unless ``first_share`` is 0.
+
+        Raises:
+            TrainingError: fewer than two epochs for two stages.
+        """
         if not params.first_share:
             return 0, epochs
-        first = min(max(1, round(params.first_share * epochs)), max(epochs - 1, 1))
-        return first, max(epochs - first, 0)
+        if epochs < 2:
+            raise TrainingError(f"{cls.name} trains in two stages: 2 epochs at least, not {epochs}")
+        first = min(max(1, round(params.first_share * epochs)), epochs - 1)
+        return first, epochs - first
 
     @classmethod
     def budget(cls, params: Params, epochs: int) -> int:
@@ -71,6 +78,14 @@ class TwoStageMethod(DeepMethod):
         if not self.second and self.epoch >= self.first_epochs:
             self._go_on()
         return super().fit_epoch()
+
+    def skip_to_last_stage(self) -> bool:
+        """To the second, whatever the first has learned."""
+        if self.second:
+            return False
+        self.epoch = self.first_epochs
+        self._go_on()
+        return True
 
     def load_state_dict(self, state: StateDict) -> None:
         """Continue in the stage in which :meth:`state_dict` was called."""

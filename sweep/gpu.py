@@ -93,7 +93,7 @@ def allowance(share: float, context: int, total: int) -> float:
 
 
 def measure(build: Callable[[str], tuple[Any, Any]], memory: Memory) -> Footprint:
-    """What a trial takes: its model is built, trained for a few steps and scored as at a trial's end.
+    """What a trial takes: its model is built, trained for a few steps of each stage and scored as at the end.
 
     A trial that cannot even do that takes the whole GPU, where its failure is recorded as any other.
 
@@ -106,6 +106,8 @@ def measure(build: Callable[[str], tuple[Any, Any]], memory: Memory) -> Footprin
         model, scoring = build(memory.device())
         model.shorten_epoch(STEPS)
         model.fit_epoch()
+        if model.skip_to_last_stage():
+            model.fit_epoch()
         scoring(model, thorough=True)
         peak = memory.peak()
     except Exception:  # whatever it is, the trial itself will meet it, and say so

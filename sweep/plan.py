@@ -18,7 +18,7 @@ from ray import tune
 
 import algorithms.registry
 import datasets.registry
-from algorithms.base import Algorithm, Params
+from algorithms.base import Algorithm, Params, TrainingError
 from algorithms.msda import MSDAParams
 from datasets.base import Dataset, Progress
 from reports import selection
@@ -166,10 +166,10 @@ def varies(cls: type[Algorithm], protocol: Mapping[str, Any]) -> bool:
 
 
 def stoppable_cells(rows: Iterable[TrialRow]) -> set[tuple[str, str, str, str]]:
-    """The cells that ASHA may stop trials of: six search trials or more, of more than one epoch."""
+    """The cells that ASHA may stop trials of: six search trials or more, of more than one epoch and one stage."""
     sizes: dict[tuple[str, str, str, str], int] = defaultdict(int)
     for row in rows:
-        if row.role == "search" and row.budget > 1:
+        if row.role == "search" and row.budget > 1 and algorithms.registry.get(row.method).stages == 1:
             sizes[row.cell] += 1
     return {cell for cell, size in sizes.items() if size >= MIN_CELL}
 
@@ -310,7 +310,10 @@ def _row(
     role: Literal["search", "confirm"],
 ) -> TrialRow:
     resolved = params.model_dump(mode="json")
-    budget = cls.budget(params, experiment.epochs)
+    try:
+        budget = cls.budget(params, experiment.epochs)
+    except TrainingError as error:
+        raise SweepError(f"epochs: {error}") from error
     identity = {
         "dataset": experiment.dataset,
         "protocol": {k: v for k, v in protocol.items() if k != "profile"},

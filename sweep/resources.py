@@ -17,9 +17,15 @@ UNNAMED = "GPU"  # a model of GPU that Ray does not know
 
 
 def kind_of(row: TrialRow) -> str:
-    """What its need of a GPU's memory is remembered under: method, backbone and how it is trained, batch size."""
+    """What its need of a GPU's memory is remembered under: all that a batch and the network depend on.
+
+    That is the method, the backbone and how it is trained, the batch size, the form of samples, and whether labelled
+    target samples come with each batch.
+    """
     protocol, params = json.loads(row.protocol), json.loads(row.params)
-    return canonical([row.method, protocol["backbone"], protocol["training"], params.get("batch_size")])
+    few = protocol.get("few") is not None
+    parts = [row.method, protocol["backbone"], protocol["training"], params.get("batch_size"), few]
+    return canonical([*parts, protocol.get("options") or {}])
 
 
 def models(nodes: Iterable[Mapping[str, Any]]) -> list[str]:

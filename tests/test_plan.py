@@ -121,6 +121,17 @@ def test_only_cells_of_six_or_more_may_be_stopped(tmp_path: Path) -> None:
     grid = BASE | {"jda": "{n_components: [3, 4, 5], mu: [0.1, 1], iterations: 6}"}
     assert {cell[0] for cell in plan.stoppable_cells(plan.search(_load(tmp_path, methods=grid)))} == {"jda"}
     assert plan.stoppable_cells(plan.search(_load(tmp_path))) == set()
+    # Before its second stage a trial shows nothing of what its params decide.
+    extra = "epochs: 9\nprotocol: {target_labels_per_class: 3}"
+    staged = dict.fromkeys(("fine_tune", "dann"), "{lr: [0.001, 0.002, 0.003, 0.004, 0.005, 0.006]}")
+    stoppable = plan.stoppable_cells(plan.search(_load(tmp_path, extra, staged)))
+    assert {cell[0] for cell in stoppable} == {"dann"}
+
+
+def test_two_stages_in_one_epoch_are_refused(tmp_path: Path) -> None:
+    loaded = _load(tmp_path, "epochs: 1\nprotocol: {target_labels_per_class: 3}", {"fine_tune": "{}"})
+    with pytest.raises(SweepError, match="fine_tune trains in two stages: 2 epochs at least, not 1"):
+        plan.search(loaded)
 
 
 @pytest.mark.parametrize(("state", "seeds"), [("done", [1, 2]), ("stopped", [1, 2, 3])])
