@@ -51,7 +51,7 @@ _MIGRATIONS = [
         attempts INTEGER NOT NULL DEFAULT 0,
         error TEXT,
         resources TEXT NOT NULL DEFAULT '{}',
-        checkpoint TEXT,           -- newest, relative to the experiment's folder
+        checkpoint TEXT,           -- newest, relative to the storage
         artefacts TEXT NOT NULL DEFAULT '{}',  -- kind -> path relative to the experiment's folder
         started_at REAL,
         finished_at REAL
@@ -301,7 +301,7 @@ class Ledger:
             self._db.executemany(query, ((*paths, trial) for trial in trials))
 
     def set_checkpoint(self, trial: str, path: str | None) -> None:
-        """The newest checkpoint of a trial, relative to the experiment's folder."""
+        """The newest checkpoint of a trial, relative to the storage of the run."""
         self._db.execute("UPDATE trials SET checkpoint = ? WHERE id = ?", (path, trial))
 
     def forget(self, trials: Iterable[str]) -> None:
@@ -369,7 +369,7 @@ class Ledger:
         return float(self._db.execute(query).fetchone()[0])
 
     def checkpoints(self) -> dict[str, str]:
-        """Trial id → the checkpoint that an unfinished trial continues from, relative to the experiment's folder."""
+        """Trial id → the checkpoint that an unfinished trial continues from, relative to the storage of the run."""
         query = "SELECT id, checkpoint FROM trials WHERE checkpoint IS NOT NULL AND state NOT IN ('done', 'stopped')"
         return dict(self._db.execute(query).fetchall())
 

@@ -7,7 +7,7 @@ import math
 import os
 import secrets
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -20,7 +20,6 @@ from rich.console import Console
 
 from sweep import SweepError, environment
 from sweep.storage import Storage
-from sweep.trainable import TrialSpec
 
 # Measured on Ray 2.60: its own loggers double the cost of a report, and it snapshots all trials every few
 # seconds for a restore that we do not use. The ledger is our record.
@@ -82,7 +81,12 @@ class Cluster:
                 "include_dashboard": self._dashboard,
                 "dashboard_host": "127.0.0.1",
             }
-        _protect_token(create=self._address is None)
+        try:
+            _protect_token(create=self._address is None)
+        except OSError as error:
+            raise SweepError(
+                f"Ray's token cannot be kept to this user: {error.strerror or error} ({error.filename})"
+            ) from error
         try:
             # "local": RAY_ADDRESS, where it is set, is a cluster that nobody asked for here.
             context = ray.init(address=self._address or "local", **options)
@@ -156,11 +160,10 @@ class Cluster:
         fits = self.cores() // cpu
         return min(fits, self.gpus() // gpu) if gpu else fits
 
-    def slots(self, specs: Sequence[TrialSpec]) -> int:
-        """How many of these trials run at a time, at most."""
-        smallest_cpu = min(spec.cpu for spec in specs)
-        fits = max(1, int(self.cores() // smallest_cpu))
-        return fits if self.max_concurrent is None else min(fits, self.max_concurrent)
+    def slots(self, requests: Iterable[tuple[float, float]]) -> int:
+        """How many trials run at a time: of the request (cores, GPUs) that has the fewest places."""
+        fits = max(1, int(min(map(self.places, requests), default=1)))
+        return min(fits, self.max_concurrent or fits)
 
 
 def _protect_token(create: bool) -> None:

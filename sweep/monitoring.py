@@ -44,7 +44,9 @@ class Metrics:
         self._epochs = metrics.Counter("sweep_epochs", "Epochs reported.", ("experiment",))
         self._stopped = metrics.Counter("sweep_stopped_early", "Trials that early stopping ended.", ("experiment",))
         self._oom = metrics.Counter(
-            "sweep_out_of_memory", "Trials that ran out of memory; a larger share is tried next.", ("experiment",)
+            "sweep_out_of_memory",
+            "Trials that ran out of memory; with a larger share, if there is one, they are tried again.",
+            ("experiment",),
         )
         for metric in (self._trials, self._best, self._epochs, self._stopped, self._oom):
             metric.set_default_tags(own)

@@ -117,7 +117,7 @@ class Recorder(Callback):
                 replace(self._folder / path, partial(_write_bytes, content))
 
     def on_checkpoint(self, iteration: int, trials: list[Trial], trial: Trial, checkpoint: Any, **info: Any) -> None:
-        """A checkpoint lies in the results folder now."""
+        """A checkpoint lies in the storage now."""
         relative = self._storage.relative(checkpoint.path)
         self._write(lambda: self._ledger.set_checkpoint(trial_id(trial), relative))
 

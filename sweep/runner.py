@@ -10,6 +10,7 @@ import os
 import posixpath
 import signal
 import types
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -156,24 +157,16 @@ class Run:
         weights = self.experiment.protocol.weights
         path = Path(weights) if weights else None
         tuned = {p["backbone"] for p in (json.loads(row.protocol) for row in todo) if p["training"] == "finetune"}
+        shares = self.shares()
         return forecast(
             self.experiment,
             todo,
             features.load(self.dataset, _wanted_arrays(todo), self.settings.cache, Announcer(self.console), path),
             len(self.dataset.classes),
-            self._slots(todo),
+            self.cluster.slots({shares.of(row) for row in todo}),
             {backbone: load_pretrained(backbone, path) for backbone in tuned},
             "cuda" if torch.cuda.is_available() else "cpu",
         )
-
-    def _slots(self, todo: Sequence[TrialRow]) -> int:
-        """Trials at a time."""
-        cores, gpus = self.cluster.cores(), self.cluster.gpus()
-        shares = self.shares()
-        requests = [shares.of(row) for row in todo]
-        cpu, share = min((c for c, _ in requests), default=1.0), max((g for _, g in requests), default=0.0)
-        fits = max(1, int(cores // cpu if not share else min(cores // cpu, gpus // share)))
-        return min(fits, self.cluster.max_concurrent or fits)
 
     def shares(self) -> resources.Shares:
         """What trials take, as far as it is known before they run."""
@@ -209,11 +202,24 @@ class Run:
         ledger.add_environment(environment.record())
 
     def _open_storage(self, ledger: Ledger) -> None:
-        """The storage asked for, or that of the run before, where its checkpoints lie."""
-        address = self.settings.storage or ledger.meta("storage") or str(self.settings.results.absolute())
-        self._storage = Storage.of(address, self.experiment.name)
-        if self.settings.storage is not None:
-            ledger.set_meta("storage", address)
+        """The storage asked for, or that of the run before, where its checkpoints lie.
+
+        In a storage asked for, each ledger has a folder of its own: others may run an experiment of the same name.
+        """
+        before = ledger.meta("storage")
+        address = self.settings.storage
+        if address is not None and "://" not in address:
+            address = str(Path(address).absolute())
+        if address is None and before is None:
+            self._storage = Storage.of(str(self.settings.results.absolute()), self.experiment.name)
+            return
+        address, folder = address or before["address"], before["folder"] if before else uuid.uuid4().hex[:12]
+        self._storage = Storage.of(address, f"{self.experiment.name}-{folder}")
+        left = len(ledger.checkpoints())
+        if left and (before is None or before["address"] != address):
+            where = before["address"] if before else self.folder
+            self.console.print(f"{left} trials begin anew: their checkpoints lie in {where}", markup=False)
+        ledger.set_meta("storage", {"address": address, "folder": folder})
 
     def _record_data(self, ledger: Ledger, todo: Sequence[TrialRow]) -> None:
         """Record what the data was, and refuse other data beside the results that there are.
@@ -287,7 +293,7 @@ class Run:
             metrics.event(event, result)
 
         recorder = Recorder(ledger, specs, self.folder, self._storage, listen, self._keeper(ledger))
-        slots = self.cluster.slots(list(specs.values()))
+        slots = self.cluster.slots({(spec.cpu, spec.gpu) for spec in specs.values()})
         view.start(board, slots)
         try:
             with self._interruptible(scheduler, view):
@@ -335,7 +341,8 @@ class Run:
                 largest[kind] = (samples, row)
         missing = [(m, row, n) for m in models for n, row in largest.values() if m in shares.unmeasured(row, models, n)]
         say, probes = Announcer(self.console), dict[str, Any]()
-        for done, (model, row, samples) in enumerate(missing, start=1):
+        for done, (model, row, samples) in enumerate(missing):
+            say("measuring what trials take of a GPU", done, len(missing))
             spec = TrialSpec(row, self.experiment.epochs, self.experiment.resources.cpu)
             if model not in probes:
                 probes = {model: _probe(model, spec.cpu, shared)}  # the one before gives its GPU back
@@ -347,7 +354,8 @@ class Run:
             if found is not None:
                 shares.learn(row, model, found, samples)
                 shares.remember(ledger)
-            say("measuring what trials take of a GPU", done, len(missing))
+        if missing:
+            say("measuring what trials take of a GPU", len(missing), len(missing))
 
     def _specs(
         self, ledger: Ledger, todo: Sequence[TrialRow], rungs: Rungs, shares: resources.Shares
@@ -448,7 +456,9 @@ class Run:
                 shares.ran_out(spec.row, spec.gpu)
             elif end in ("failed", "oom"):
                 self._failed.add(key)
-            elif end is None and not self._interrupted and not 0 < self._lost[key] <= MAX_FAILURES:
+            elif (
+                end is None and not self._interrupted and not (key in recorder.lost and self._lost[key] <= MAX_FAILURES)
+            ):
                 # Or Tune gave the trial up without a word (it never does, as far as we know): do not loop on it.
                 ledger.finish(key, "failed", "the trial ended without a result")
                 self._failed.add(key)

@@ -1,10 +1,13 @@
 """Storage: a folder, or what fsspec knows; here its memory."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from sweep import SweepError
+from reports.ledger import Ledger
+from sweep import SweepError, runner
 from sweep.storage import Storage
 
 SAVED = "checkpoints/pass-0/one"
@@ -54,3 +57,21 @@ def test_an_address_of_no_use_is_refused_in_one_line(address: str) -> None:
     with pytest.raises(SweepError, match=f"--storage {address} cannot be used: .*fsspec") as refused:
         Storage.of(address, "digits")
     assert "\n" not in str(refused.value)
+
+
+def test_ledgers_that_share_a_storage_have_folders_of_their_own_and_find_them_again(tmp_path: Path) -> None:
+    def opened(results: str, storage: str | None) -> Storage:
+        experiment = SimpleNamespace(name="digits")
+        settings = runner.Settings(results=tmp_path / results, data_root=None, cache=tmp_path, storage=storage)
+        run: Any = SimpleNamespace(experiment=experiment, settings=settings)
+        with Ledger(tmp_path / results / "digits" / "ledger.sqlite", write=True) as ledger:
+            runner.Run._open_storage(run, ledger)
+        found: Storage = run._storage
+        return found
+
+    shared = str(tmp_path / "shared")
+    one, other = opened("one", shared), opened("other", shared)
+    assert Path(one.root).parent == Path(other.root).parent == Path(shared)
+    assert one.root != other.root
+    assert opened("one", None) == opened("one", shared) == one
+    assert opened("none", None).root == str(tmp_path / "none" / "digits")
