@@ -290,6 +290,8 @@ def _with_gains(records: pd.DataFrame) -> pd.DataFrame:
     own = records["method"].isin(["source_only", "target_only"])
     gain = (records[accuracy] - records["lower"]).mask(own)
     gap = (records["upper"] - records["lower"]).where(lambda g: g > 0)
+    # The upper bound is of all classes, where these rows are scored on those without labels.
+    gap = gap.mask(records["labelled_classes"] > 0)
     return records.drop(columns=["lower", "upper"]).assign(
         gain_over_source_only=gain, gap_closed_percent=100 * gain / gap
     )

@@ -62,13 +62,14 @@ def averages(curves: pd.DataFrame) -> pd.DataFrame:
     """The average over pairs of each seed that ran on all of them: its mean and standard deviation over seeds.
 
     Returns:
-        One row per ``name`` and ``labels_per_class``, in the order of ``curves``: ``mean``, ``std`` (NaN of one seed).
+        One row per ``name`` and ``labels_per_class``, in the order of ``curves``: ``mean``, ``std`` (NaN of one seed),
+        ``count`` of seeds.
     """
     pairs = len(curves[["source", "target"]].drop_duplicates())
     keys = ["labelled_classes", "name", "labels_per_class"]
     by_seed = curves.groupby([*keys, "seed"], sort=False)["target_accuracy"].agg(["mean", "size"])
     whole = by_seed.loc[by_seed["size"] == pairs, "mean"]
-    return whole.groupby(keys, sort=False).agg(["mean", "std"]).reset_index()
+    return whole.groupby(keys, sort=False).agg(["mean", "std", "count"]).reset_index()
 
 
 def accuracy_tables(curves: pd.DataFrame, criterion: str) -> Iterator[Table]:
@@ -83,11 +84,16 @@ def accuracy_tables(curves: pd.DataFrame, criterion: str) -> Iterator[Table]:
         scored = f"; {int(str(classes))} classes have labels, the others are scored" if classes != 0 else ""
         yield Table(
             f"Target accuracy in percent over labels per class, average over all pairs, chosen by "
-            f"{criterion_name(criterion)}{scored}",
+            f"{criterion_name(criterion)}; {_seeds(found['count'])}{scored}",
             ["method", *map(str, counts)],
             rows,
             "l" + "r" * len(counts),
         )
+
+
+def _seeds(counts: pd.Series) -> str:
+    least, most = counts.min(), counts.max()
+    return f"over {most} seed{'s' * (most > 1)}" if least == most else f"over {least} to {most} seeds"
 
 
 def figure(curves: pd.DataFrame) -> Figure:
