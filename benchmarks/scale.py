@@ -3,18 +3,21 @@
 ``python -m benchmarks.scale [--trials 10000] [--cells 200]``
 
 The trials are those of a real experiment file: planned, run, scored and recorded as any others; only the method
-learns nothing. Each step is a process of its own, as a user would start it, and its peak memory is that process's.
+learns nothing, and the criteria that need features or further passes are left out. Each step is a process of its own,
+as a user would start it, and its peak memory is that process's.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import os
 import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -58,17 +61,34 @@ def experiment(trials: int, cells: int) -> str:
     return "".join(lines)
 
 
-def run(folder: Path) -> None:
-    """One ``sweep run`` over no-op trials, in this process; prints its peak memory in MiB."""
+def run(folder: Path, address: str | None) -> None:
+    """One ``sweep run`` over no-op trials, in this process; prints its peak memory (MiB), and its CPU time by time."""
     from rich.console import Console  # noqa: PLC0415 - only the run itself needs torch and Ray
 
-    from benchmarks.overhead import NoOpRun  # noqa: PLC0415
+    from benchmarks.overhead import QuickRun  # noqa: PLC0415
     from sweep import experiment as experiments  # noqa: PLC0415
+    from sweep.cluster import Cluster  # noqa: PLC0415
     from sweep.runner import Settings  # noqa: PLC0415
 
+    console = Console(stderr=True)
+    times: list[float] = []
+    cpu: list[float] = []
+    ended = threading.Event()
+    watcher = threading.Thread(target=watch, args=(ended, times, cpu), daemon=True)
+    watcher.start()
     settings = Settings(folder / "results", None, folder / "cache")
-    NoOpRun(experiments.load(str(folder / f"{NAME}.yaml")), settings, Console(stderr=True)).execute()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    QuickRun(experiments.load(str(folder / f"{NAME}.yaml")), settings, console, Cluster(console, address)).execute()
+    ended.set()
+    watcher.join()
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"memory": memory, "times": times, "cpu": cpu}))
+
+
+def watch(ended: threading.Event, times: list[float], cpu: list[float]) -> None:
+    """Note every second how much CPU time this process has taken."""
+    while not ended.wait(1):
+        times.append(time.time())
+        cpu.append(time.process_time())
 
 
 def ends(path: Path) -> np.ndarray:
@@ -89,42 +109,42 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--cells", type=int, default=200)
+    parser.add_argument("--address", help="of a running Ray cluster; Ray starts here if absent")
     parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.run is not None:
-        run(arguments.run)
+        run(arguments.run, arguments.address)
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / f"{NAME}.yaml").write_text(experiment(arguments.trials, arguments.cells))
         path = folder / "results" / NAME / FILE
         again = ("benchmarks.scale", "--run", str(folder))
-        _, whole, memory = step(*again)
+        if arguments.address is not None:
+            again += ("--address", arguments.address)
+        _, whole, told = step(*again)
+        driver = json.loads(told.splitlines()[-1])
         times = ends(path)
-        tenths = [
-            [f"{10 * i}–{10 * i + 10} %", (part[-1] - part[0]) / (len(part) - 1) * 1e3]
-            for i, part in enumerate(np.array_split(times, 10))
-        ]
+        parts = [*np.array_split(times, 10), times]
+        names = [*(f"{i * 10}–{i * 10 + 10} %" for i in range(10)), "all"]
+        tenths = []
+        for name_of_part, part in zip(names, parts, strict=True):
+            used = np.diff(np.interp(part[[0, -1]], driver["times"], driver["cpu"])).item()
+            tenths.append([name_of_part, *(1e3 * x / (len(part) - 1) for x in (part[-1] - part[0], used))])
         with Ledger(path, write=True) as ledger:
             rows = ledger.trials()
             ledger.forget(rows["id"].tail(LEFT))
-        began, resumed, memory_again = step(*again)
+        began, resumed, told_again = step(*again)
         first = ends(path)[-LEFT] - began
         _, report, _ = step("sweep", "report", NAME, "--results", str(folder / "results"))
         size = path.stat().st_size / 2**20
     print(f"{len(times)} trials, {arguments.cells} cells, {len(os.sched_getaffinity(0))} cores\n")
-    print(
-        tabulate(
-            [*tenths, ["all", (times[-1] - times[0]) / (len(times) - 1) * 1e3]],
-            ["part of the run", "ms per trial"],
-            "github",
-            floatfmt=".1f",
-        )
-    )
+    head = ["part of the run", "ms per trial", "of the driver's CPU time"]
+    print(tabulate(tenths, head, "github", floatfmt=".1f"))
     rows = [
-        ["the whole run", whole, float(memory)],
+        ["the whole run", whole, driver["memory"]],
         [f"… again, {LEFT} trials left: until the first has ended", first, None],
-        ["… until it has ended", resumed, float(memory_again)],
+        ["… until it has ended", resumed, json.loads(told_again.splitlines()[-1])["memory"]],
         ["report, markdown", report, None],
     ]
     print()
