@@ -92,7 +92,8 @@ class Cluster:
             context = ray.init(address=self._address or "local", **options)
         except Exception as error:  # a node that does not start in 30 seconds (a busy machine) raises a bare one
             first = (str(error).strip() or repr(error)).splitlines()[0]
-            raise SweepError(f"cannot connect to Ray at {self._address or 'this machine'}: {first}") from error
+            token = "" if self._address is None else " (one with a token wants RAY_AUTH_MODE=token here, too)"
+            raise SweepError(f"cannot connect to Ray at {self._address or 'this machine'}: {first}{token}") from error
         for name in ("ray", "ray.tune", "ray.train"):
             logging.getLogger(name).setLevel(logging.ERROR)
         # Tracebacks of lost processes; the view says it in one line, and the ledger keeps what ended a trial.
