@@ -93,7 +93,7 @@ def accuracy_tables(curves: pd.DataFrame, criterion: str) -> Iterator[Table]:
 
 def _seeds(counts: pd.Series) -> str:
     least, most = counts.min(), counts.max()
-    return f"over {most} seed{'s' * (most > 1)}" if least == most else f"over {least} to {most} seeds"
+    return f"over {most} {'seed' if most == 1 else 'seeds'}" if least == most else f"over {least} to {most} seeds"
 
 
 def figure(curves: pd.DataFrame) -> Figure:

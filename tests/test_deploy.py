@@ -37,7 +37,7 @@ def test_no_node_of_the_cluster_starts_without_a_token() -> None:
 
 
 def test_the_ray_job_runs_a_command_that_there_is() -> None:
-    _, job = _load("rayjob.yaml")
+    *_, job = _load("rayjob.yaml")
     python, dash_m, name, *arguments = shlex.split(job["spec"]["entrypoint"])
     assert (python, dash_m, name) == ("python", "-m", "sweep")
     command = typer.main.get_command(cli.app)
@@ -49,21 +49,25 @@ def test_the_ray_job_runs_a_command_that_there_is() -> None:
 
 
 def test_the_pods_of_the_ray_job_fit_together() -> None:
-    claim, job = _load("rayjob.yaml")
+    shared, results, job = _load("rayjob.yaml")
     cluster = job["spec"]["rayClusterSpec"]
     assert cluster["rayVersion"] == metadata.version("ray")
     assert f"rayproject/ray:{cluster['rayVersion']}-py311" in (DEPLOY / "Dockerfile").read_text()
     assert cluster["authOptions"] == {"mode": "token"}
     templates = [group["template"]["spec"] for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])]
+    claims = []
     for pod in templates:
         (container,) = pod["containers"]
         assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
         assert container["resources"]["limits"] == container["resources"]["requests"]
-        claims = [v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if "persistentVolumeClaim" in v]
-        assert claims == [claim["metadata"]["name"]]
-    folders = re.findall(r"--(?:data-root|results) (\S+)", job["spec"]["entrypoint"])
+        claims.append({v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if "persistentVolumeClaim" in v})
+    head, *workers = claims
+    assert head == {results["metadata"]["name"], shared["metadata"]["name"]}
+    assert all(own == {shared["metadata"]["name"]} for own in workers)  # one node has the ledger
+    folders = re.findall(r"--(?:data-root|results|storage) (\S+)", job["spec"]["entrypoint"])
     mounted = [mount["mountPath"] for mount in templates[0]["containers"][0]["volumeMounts"]]
-    assert all(any(folder.startswith(f"{path}/") for path in mounted) for folder in folders)
+    assert all(any(f"{folder}/".startswith(f"{path}/") for path in mounted) for folder in folders)
+    assert len(folders) == 3
 
 
 def test_the_dashboard_asks_for_metrics_that_there_are() -> None:

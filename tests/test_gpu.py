@@ -79,16 +79,19 @@ def test_shares_hold_what_was_measured_and_their_caps_leave_room_for_the_context
         assert cap * total >= peak * (1 - 1e-3)
 
 
-def test_a_trial_is_measured_while_it_trains_and_is_scored() -> None:
+@pytest.mark.parametrize("stages", [1, 2])
+def test_a_trial_is_measured_while_it_trains_in_each_stage_and_is_scored(stages: int) -> None:
     done: list[Any] = []
-    model = SimpleNamespace(shorten_epoch=done.append, fit_epoch=lambda: done.append("fit"))
+    model = SimpleNamespace(
+        shorten_epoch=done.append, fit_epoch=lambda: done.append("fit"), skip_to_last_stage=lambda: stages > 1
+    )
 
     def build(device: str) -> tuple[Any, Any]:
         done.append(device)
         return model, lambda _, thorough: done.append(thorough)
 
     assert gpu.measure(build, Made(GIB, 3 * GIB)) == Footprint(GIB, gpu.CONTEXT_AT_MOST, 16 * GIB)
-    assert done == ["cpu", gpu.STEPS, "fit", True]
+    assert done == ["cpu", gpu.STEPS, *["fit"] * stages, True]
 
 
 def test_a_trial_that_cannot_be_measured_takes_a_whole_gpu() -> None:
