@@ -247,7 +247,9 @@ def record_and_kill(self, *args, **kwargs):
     record(self, *args, **kwargs)
     reported += 1
     if reported in (3, 8):
-        workers = [p for p in psutil.Process().children(recursive=True) if "Trainable" in "".join(p.cmdline())]
+        titles = ("Trainable", "TransferTrial")  # of a worker that trains, and of one that makes a trial
+        children = psutil.Process().children(recursive=True)
+        workers = [p for p in children if any(title in "".join(p.cmdline()) for title in titles)]
         workers[0].kill()
         print("killed a worker of", len(workers), file=sys.stderr)
 Ledger.record_epoch = record_and_kill
