@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from small_ledger import PAIRS, RUNS, Run, params, write
+from small_ledger import PAIRS, RUNS, Run, experiment, params, write
 
 from reports import selection
 from reports.ledger import Ledger
@@ -161,6 +161,20 @@ def test_an_unfinished_confirmation_does_not_enter_the_mean(tmp_path: Path) -> N
     ]
     table = read(tmp_path, runs)
     assert selection.summarize(table, selection.choose(table))["target_accuracy_mean"].tolist() == [60.0]
+
+
+def test_a_trial_that_saw_target_labels_has_no_vote_among_those_that_saw_none(tmp_path: Path) -> None:
+    runs = [Run(method, "amazon", "dslr", {"lr": 0.1}, [(50.0, 1.0, 1.0)]) for method in ("dann", "transferability")]
+    path = experiment(tmp_path, runs, label_access={"dann": "none", "transferability": "target_train"})
+    one, other = 9 * np.eye(3)[[0, 1, 2, 0]], 99 * np.eye(3)[[1, 1, 1, 1]]
+    with Ledger(path, write=True) as ledger:
+        for run, logits in zip(runs, (one, other), strict=True):
+            np.savez(path.parent / f"{run.method}.npz", target=logits)
+            ledger.record_epoch(run.row.id, 1, 50.0, {}, {}, 1.0, {"logits": f"{run.method}.npz"})
+        found = selection.with_derived(selection.candidates(ledger)).set_index("method")
+    # Sure as it is, the second would have made three of the first's four predictions wrong.
+    assert found.loc["dann", "pair_ensemble"] == 100
+    assert found.loc["transferability", "pair_ensemble"] == 100
 
 
 def test_a_mean_of_ranks_prefers_what_both_criteria_rank_high(tmp_path: Path) -> None:
