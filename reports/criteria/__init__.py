@@ -14,7 +14,7 @@ from reports.criteria.distance import proxy_a_distance
 from reports.criteria.ensemble import Ensemble, Predictions
 from reports.criteria.importance import density_ratio, importance_weighted
 from reports.criteria.mixing import mixed, partners
-from reports.criteria.predictions import prediction_criteria, soft_neighborhood_density, to_probabilities
+from reports.criteria.predictions import prediction_criteria, soft_neighborhood_density
 from reports.criteria.reverse import reverse_neighbor
 from reports.criteria.samples import some
 
@@ -34,5 +34,4 @@ __all__ = [
     "reverse_neighbor",
     "soft_neighborhood_density",
     "some",
-    "to_probabilities",
 ]
