@@ -36,7 +36,7 @@ from sweep.forecast import Forecast, forecast
 from sweep.monitoring import Metrics, TensorBoard, hyperparameters
 from sweep.progress import Announcer, Board, View, best_of
 from sweep.recorder import Recorder, disk_full
-from sweep.scheduler import CellASHA, InOrder, Rungs, trial_id
+from sweep.scheduler import CellASHA, InOrder, Rungs, looked_up_once, trial_id
 from sweep.storage import Storage
 from sweep.trainable import Probe, Shared, TransferTrial, TrialSpec
 
@@ -285,7 +285,9 @@ class Run:
         view = View(self.console)
         criterion = self.experiment.stopping_criterion
         board = Board(wanted, states, best_of(selection.candidates(ledger), criterion), criterion)
-        scheduler = CellASHA(rungs, {row.id: row for row in todo})
+        requests = {(spec.cpu, spec.gpu) for spec in specs.values()}
+        places = {request: self.cluster.places(request) for request in requests}
+        scheduler = CellASHA(rungs, {row.id: row for row in todo}, places)
         metrics = Metrics(self.experiment.name, board)
 
         def listen(key: str, event: str, result: Mapping[str, Any]) -> None:
@@ -293,10 +295,10 @@ class Run:
             metrics.event(event, result)
 
         recorder = Recorder(ledger, specs, self.folder, self._storage, listen, self._keeper(ledger))
-        slots = self.cluster.slots({(spec.cpu, spec.gpu) for spec in specs.values()})
+        slots = self.cluster.slots(requests)
         view.start(board, slots)
         try:
-            with self._interruptible(scheduler, view):
+            with self._interruptible(scheduler, view), looked_up_once():
                 self._tuner(specs, shared, scheduler, recorder).fit()
         except Exception as error:
             recorder.error = recorder.error or disk_full(str(error), self.folder)

@@ -4,10 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
+from ray.tune import Trainable, register_trainable
+from ray.tune.experiment import Trial, trial
 
 from reports.ledger import TrialRow
 from sweep.experiment import EarlyStopping
-from sweep.scheduler import InOrder, Rungs
+from sweep.scheduler import CellASHA, InOrder, Rungs, looked_up_once
 
 STOPPING = EarlyStopping(grace=1 / 3, reduction=3)
 
@@ -119,3 +121,57 @@ def test_cpu_trials_do_not_wait_behind_gpu_trials() -> None:
     assert _next(trials, "next") == 10
     trials.on_trial_complete(str(given.index(1)))
     assert _next(trials, "another") == 2
+
+
+def _waiting(scheduler: CellASHA, n: int) -> list[Trial]:
+    trials = [Trial("t", config={"trial": {"id": f"a{i}", "cpu": 1, "gpu": 0}}, stub=True) for i in range(n)]
+    for each in trials:
+        scheduler.on_trial_add(None, each)
+    return trials
+
+
+def _run(scheduler: CellASHA, trial: Trial, pid: int) -> None:
+    trial.set_status(Trial.RUNNING)
+    scheduler.on_trial_complete(None, trial, {"node_ip": "here", "pid": pid})
+    trial.set_status(Trial.TERMINATED)
+
+
+def test_a_free_process_leaves_a_trial_whose_own_is_being_started() -> None:
+    rows = {row.id: row for row in (_row(i) for i in range(6))}
+    scheduler = CellASHA(Rungs(STOPPING, set()), rows, {(1, 0): 2})
+    trials = _waiting(scheduler, 6)
+    assert scheduler.choose_trial_to_run(None) is trials[0]  # no process yet: all are being started
+    _run(scheduler, trials[0], pid=1)
+    assert scheduler.choose_trial_to_run(None) is trials[2]  # the second place is getting a process, for the next
+    _run(scheduler, trials[2], pid=1)
+    assert scheduler.choose_trial_to_run(None) is trials[3]
+    _run(scheduler, trials[1], pid=2)
+    assert scheduler.choose_trial_to_run(None) is trials[3]  # in order, once every place has its process
+    for i in (3, 4):
+        _run(scheduler, trials[i], pid=1)
+    assert scheduler.choose_trial_to_run(None) is trials[5]
+
+
+def test_the_last_trials_wait_for_no_process() -> None:
+    scheduler = CellASHA(Rungs(STOPPING, set()), {row.id: row for row in (_row(0), _row(1))}, {(1, 0): 8})
+    first, second = _waiting(scheduler, 2)
+    _run(scheduler, first, pid=1)
+    assert scheduler.choose_trial_to_run(None) is second
+
+
+def test_tune_looks_its_trainable_up_once_while_a_pass_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def look_up(name: str) -> type[Trainable]:
+        asked.append(name)
+        return Trainable
+
+    register_trainable("t", Trainable)
+    monkeypatch.setattr(trial, "get_trainable_cls", look_up)
+    for _ in range(2):
+        with looked_up_once():
+            for _ in range(3):
+                Trial("t", config={}).get_trainable_cls()
+    assert asked == ["t", "t"]  # a later pass has a class of its own by the same name
+    Trial("t", config={}).get_trainable_cls()
+    assert len(asked) > 2
