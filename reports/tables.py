@@ -545,6 +545,9 @@ def single_params(results: Results, group: pd.DataFrame) -> Table | None:
     Args:
         results: the experiment.
         group: one of its :meth:`Results.groups`.
+
+    Returns:
+        None where no method searched one param alone, with few enough values to list.
     """
     rows: list[list[Cell | str]] = []
     own = selection.eligible(results.candidates)
@@ -557,7 +560,10 @@ def single_params(results: Results, group: pd.DataFrame) -> Table | None:
             continue
         (name,) = varied
         tried = trials["params"].map(json.loads).str.get(name)
-        for value in statistics.in_order(tried):
+        values = statistics.in_order(tried)
+        if len(values) > _SHOWN_VALUES:
+            continue
+        for value in values:
             by_pair = _by_pair(trials[[other == value for other in tried]], pairs)
             accuracies = [math.nan if cell is None else float(cell["target_accuracy"]) for cell in by_pair]
             early = [cell is not None and cell["state"] == "stopped" for cell in by_pair]
