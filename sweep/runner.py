@@ -260,8 +260,8 @@ class Run:
         todo = [row for row in todo if states[row.id] not in FINISHED]
         if not todo:
             return
+        self._record_data(ledger, todo)  # what is wrong with the data is said before Ray starts
         self.cluster.connect(self.experiment.resources.cpu)
-        self._record_data(ledger, todo)
         shares = resources.Shares(self.experiment.resources, self.cluster.gpus(), ledger)
         resources.check({shares.of(row) for row in todo}, ray.nodes())
         self.cluster.check_storage(self._storage)

@@ -236,4 +236,3 @@ def test_other_data_is_refused_beside_results(uninterrupted: Path, tmp_path: Pat
     assert again.returncode == 2
     assert "is not what it was" in again.stderr
     assert table(tmp_path)["epochs"] == table(uninterrupted)["epochs"]
-    assert one_at_a_time(tmp_path, "", "--set", "methods.tca={}").returncode == 0
