@@ -122,9 +122,10 @@ def main() -> None:
         again = ("benchmarks.scale", "--run", str(folder))
         if arguments.address is not None:
             again += ("--address", arguments.address)
-        _, whole, told = step(*again)
+        began, whole, told = step(*again)
         driver = json.loads(told.splitlines()[-1])
         times = ends(path)
+        first = times[0] - began
         parts = [*np.array_split(times, 10), times]
         names = [*(f"{i * 10}–{i * 10 + 10} %" for i in range(10)), "all"]
         tenths = []
@@ -135,7 +136,7 @@ def main() -> None:
             rows = ledger.trials()
             ledger.forget(rows["id"].tail(LEFT))
         began, resumed, told_again = step(*again)
-        first = ends(path)[-LEFT] - began
+        first_again = ends(path)[-LEFT] - began
         _, report, _ = step("sweep", "report", NAME, "--results", str(folder / "results"))
         size = path.stat().st_size / 2**20
     print(f"{len(times)} trials, {arguments.cells} cells, {len(os.sched_getaffinity(0))} cores\n")
@@ -143,8 +144,9 @@ def main() -> None:
     print(tabulate(tenths, head, "github", floatfmt=".1f"))
     rows = [
         ["the whole run", whole, driver["memory"]],
-        [f"… again, {LEFT} trials left: until the first has ended", first, None],
-        ["… until it has ended", resumed, json.loads(told_again.splitlines()[-1])["memory"]],
+        ["… until the first trial has ended", first, None],
+        [f"again, {LEFT} trials left", resumed, json.loads(told_again.splitlines()[-1])["memory"]],
+        ["… until the first of them has ended", first_again, None],
         ["report, markdown", report, None],
     ]
     print()
