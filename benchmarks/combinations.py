@@ -32,7 +32,7 @@ def pool(path: Path) -> pd.DataFrame:
     with Ledger(path) as ledger:
         found = selection.candidates(ledger)
     rows = found.assign(**selection.with_derived(found))
-    rows = selection.with_choice(rows[rows["label_access"] == "none"])
+    rows = selection.with_choice(rows[rows["declared_access"] == "none"])
     return rows[rows["seed"] == rows.groupby(CELL)["seed"].transform("first")]
 
 

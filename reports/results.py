@@ -311,7 +311,7 @@ def trials_csv(ledger: Ledger, everything: bool = False) -> bytes:
     """
     planned = ledger.trials(everything)
     reported = selection.with_derived(selection.candidates(ledger, everything))
-    other = {*planned, "epoch", "epochs_spent", "label_access", "logits", FEATURES}
+    other = {*planned, "epoch", "epochs_spent", "declared_access", "logits", FEATURES}
     known = [str(name) for name in reported if name not in other]
     rows = planned.merge(reported[["id", "epochs_spent", *known]], on="id", how="left")
     rows = rows[rows["epochs_spent"].notna() | rows["state"].isin(["failed", "oom", *FINISHED])]

@@ -124,8 +124,8 @@ def candidates(ledger: Ledger, everything: bool = False) -> pd.DataFrame:
     Returns:
         One row a trial: the columns of the ledger's trials, ``epoch``, ``target_accuracy`` and ``best_accuracy``
         (the best over its epochs) in percent, ``epochs_spent``, ``seconds``, ``logits`` and ``features`` (the files
-        of its predictions and of what is kept for figures, or an empty text), ``label_access`` (what its method
-        declares of target labels), and one column for each criterion of
+        of its predictions and of what is kept for figures, or an empty text), ``declared_access`` (which target
+        labels its method sees, few ones of the protocol aside), and one column for each criterion of
         :data:`OWN` (NaN where it was not recorded or not finite). ``params`` and ``protocol`` are canonical JSON.
     """
     rows = ledger.outcomes(everything)
@@ -135,7 +135,7 @@ def candidates(ledger: Ledger, everything: bool = False) -> pd.DataFrame:
     numbers = ["target_accuracy", "best_accuracy"]
     rows[numbers] = rows[numbers].astype(float)
     declared = (ledger.meta("experiment") or {}).get("label_access", {})
-    rows["label_access"] = [declared.get(method, "none") for method in rows["method"]]
+    rows["declared_access"] = [declared.get(method, "none") for method in rows["method"]]
     folder = ledger.path.parent
     artefacts = [json.loads(text) for text in rows["artefacts"]]
     for kind in ("logits", FEATURES):
@@ -244,7 +244,8 @@ def _of_logits(logits: NDArray[Any] | None, criterion: str) -> float:
     return criteria.prediction_criteria(logits)[criterion]
 
 
-_PAIR = ["dataset", "source", "target", "label_access", "options", "profile", "few"]
+_OF_PROTOCOL = ["options", "profile", "few"]
+_PAIR = ["dataset", "source", "target", "declared_access", *_OF_PROTOCOL]
 
 
 def _agreement(rows: pd.DataFrame) -> pd.DataFrame:
@@ -252,7 +253,7 @@ def _agreement(rows: pd.DataFrame) -> pd.DataFrame:
     protocols = {text: json.loads(text) for text in rows["protocol"].unique()}
     # What a pair's trials must share for their target samples to be the same, and none to have seen their labels.
     parts = {
-        name: rows["protocol"].map({t: canonical(p.get(name)) for t, p in protocols.items()}) for name in _PAIR[4:]
+        name: rows["protocol"].map({t: canonical(p.get(name)) for t, p in protocols.items()}) for name in _OF_PROTOCOL
     }
     found = pd.DataFrame(math.nan, index=rows.index, columns=list(ENSEMBLES))
     if (rows["logits"] == "").all():
