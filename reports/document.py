@@ -10,14 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from reports import (
     figures,
-    html,
     latex,
     markdown,
     representations,
@@ -33,6 +31,9 @@ from reports.ledger import Ledger, LedgerError
 from reports.results import METHOD, Results
 from reports.selection import ORACLE
 from reports.statistics import Comparison
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Format(StrEnum):
@@ -151,6 +152,8 @@ def _render(read: Sequence[Results], form: Format, place: Callable[[Results, Dra
 def _page(read: Sequence[Results], refresh: int | None = None) -> str:
     if len(read) > 1:
         raise LedgerError("a page holds one experiment: name a folder, which gets one for each")
+    from reports import html  # noqa: PLC0415 - brings Jinja, which nothing else needs
+
     own = read[0]
     choices = [html.Choice(name, tables.criterion_name(name), selection.CRITERIA[name]) for name in own.criteria]
     oracle = html.Choice(ORACLE, ORACLE, "the best target accuracy at the last epoch; for reporting only")

@@ -1,4 +1,7 @@
-"""Figures of an experiment: accuracies, learning curves, early stopping, hyperparameters and average ranks."""
+"""Figures of an experiment: accuracies, learning curves, early stopping, hyperparameters and average ranks.
+
+Matplotlib is imported where something is drawn: it takes more than a second, and most reports are read as text.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,10 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from reports import selection, statistics
@@ -26,6 +22,10 @@ from reports.blocks import Drawing
 from reports.results import METHOD, Results, dicts
 from reports.statistics import ALPHA, Comparison, Importance
 from reports.tables import MethodKey, criterion_name, initials, names_of, pairs_of, value_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _TARGET, _SOURCE, _CRITERION = "#1b6ca8", "#d1802f", "#777777"
 _DPI = 110
@@ -47,8 +47,17 @@ _ON_PAGE = _PLAIN | {
 }
 
 
+def blank(width: float, height: float) -> Figure:
+    """An empty figure, its size in inches."""
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
 def write(drawing: Drawing, file: Path) -> None:
     """Draw a figure as a PNG file; its folder is made if absent."""
+    import matplotlib  # noqa: PLC0415
+
     with matplotlib.rc_context(_PLAIN):
         save(drawing.draw(), file)
 
@@ -56,13 +65,14 @@ def write(drawing: Drawing, file: Path) -> None:
 def save(figure: Figure, file: Path) -> None:
     """Save a figure as a PNG file; its folder is made if absent."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    FigureCanvasAgg(figure)
     # No dates or versions inside: the same results give the same bytes.
     figure.savefig(file, dpi=_DPI, metadata={"Software": None})
 
 
 def svg(drawing: Drawing) -> str:
     """A figure as an ``<svg>`` element for a page: letters and axes in the page's colour, its names its own."""
+    import matplotlib  # noqa: PLC0415
+
     with matplotlib.rc_context(_ON_PAGE):
         figure = drawing.draw()
         file = io.StringIO()
@@ -97,11 +107,11 @@ def heat_map(records: pd.DataFrame) -> Figure:
     labels = [f"{short[s]}→{short[t]}" for s, t in pairs] + ["average"]
     longest = max(len(label) for label in labels)
     left = 0.4 + 0.085 * max(len(name) for name in names.values())
-    size = (left + 0.75 * len(labels) + 1.3, 1.1 + 0.34 * len(names) + (0.06 * longest if longest > 8 else 0))
-    figure = Figure(figsize=size, layout="constrained")
+    height = 1.1 + 0.34 * len(names) + (0.06 * longest if longest > 8 else 0)
+    figure = blank(left + 0.75 * len(labels) + 1.3, height)
     axes = figure.add_subplot()
-    shade = Normalize(np.nanmin(cells), np.nanmax(cells))
-    image = axes.imshow(cells, cmap="viridis", aspect="auto", norm=shade)
+    image = axes.imshow(cells, cmap="viridis", aspect="auto")
+    low, high = np.nanmin(cells), np.nanmax(cells)
     axes.set_xticks(
         range(len(labels)), labels, rotation=30 if longest > 8 else 0, ha="right" if longest > 8 else "center"
     )
@@ -114,7 +124,7 @@ def heat_map(records: pd.DataFrame) -> Figure:
     axes.tick_params(length=0)
     for (i, j), value in np.ndenumerate(cells):
         if np.isfinite(value):
-            dark = shade(value) < 0.6
+            dark = value <= low + 0.6 * (high - low)
             axes.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=9, color="white" if dark else "black")
     figure.colorbar(image, ax=axes, label="%")
     chosen_by = criterion_name(records["selection"].iloc[0])
@@ -145,9 +155,9 @@ def learning_curves(results: Results, records: pd.DataFrame) -> Figure:
     figure.supylabel("%", fontsize=8)
     figure.supxlabel("epoch", fontsize=8)
     handles = [
-        Line2D([], [], color=_TARGET, label="target accuracy"),
-        Line2D([], [], color=_SOURCE, label="source validation"),
-        Line2D([], [], color=_CRITERION, linestyle=":", label=f"{criterion_name(criterion)} (own scale)"),
+        *grid[0].plot([], [], color=_TARGET, label="target accuracy"),
+        *grid[0].plot([], [], color=_SOURCE, label="source validation"),
+        *grid[0].plot([], [], color=_CRITERION, linestyle=":", label=f"{criterion_name(criterion)} (own scale)"),
     ]
     handles = handles if criterion != "source_validation" else handles[:2]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=8, frameon=False)
@@ -174,7 +184,7 @@ def panels(number: int) -> tuple[Figure, list[Axes]]:
     """A figure of small panels, and as many axes as asked for."""
     columns = min(_COLUMNS, number)
     rows = math.ceil(number / columns)
-    figure = Figure(figsize=(1.0 + 2.2 * columns, 0.7 + 1.5 * rows), layout="constrained")
+    figure = blank(1.0 + 2.2 * columns, 0.7 + 1.5 * rows)
     grid = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in grid[number:]:
         axes.set_axis_off()
@@ -187,10 +197,12 @@ def stopping(lengths: Mapping[str, Mapping[int, int]]) -> Figure:
     Args:
         lengths: method → epochs → number of trials.
     """
+    from matplotlib import colormaps  # noqa: PLC0415
+
     epochs = sorted({length for counts in lengths.values() for length in counts})
-    figure = Figure(figsize=(8.5, 1.2 + 0.24 * len(lengths)), layout="constrained")
+    figure = blank(8.5, 1.2 + 0.24 * len(lengths))
     axes = figure.add_subplot()
-    shades = matplotlib.colormaps["viridis"](np.linspace(0.15, 0.85, len(epochs)))
+    shades = colormaps["viridis"](np.linspace(0.15, 0.85, len(epochs)))
     names = list(lengths)
     left = np.zeros(len(names))
     for length, shade in zip(epochs, shades, strict=True):
@@ -249,19 +261,20 @@ def _scale(axes: Axes, values: Sequence[object]) -> Sequence[float]:
         axes.set_xscale("log")
     if len(numbers) <= _TICKS:
         axes.set_xticks(numbers, labels)
-        axes.xaxis.set_minor_locator(NullLocator())
+        axes.minorticks_off()
     return numbers
 
 
 def critical_difference(comparison: Comparison) -> Figure:
     """Average ranks on a line, the best at the left; bars join what Nemenyi's test cannot tell apart (Demšar 2006)."""
-    import scikit_posthocs  # noqa: PLC0415  # see reports.statistics.compare
+    import scikit_posthocs  # noqa: PLC0415
+    from matplotlib import rcParams  # noqa: PLC0415
 
     rows = math.ceil(len(comparison.ranks) / 2) + 3
-    figure = Figure(figsize=(8.5, 0.9 + 0.24 * rows), layout="constrained")
+    figure = blank(8.5, 0.9 + 0.24 * rows)
     axes = figure.add_subplot()
-    ink = matplotlib.rcParams["text.color"]
-    scikit_posthocs.critical_difference_diagram(
+    ink = rcParams["text.color"]
+    drawn = scikit_posthocs.critical_difference_diagram(
         comparison.ranks,
         comparison.nemenyi,
         alpha=ALPHA,
@@ -274,6 +287,8 @@ def critical_difference(comparison: Comparison) -> Figure:
         crossbar_props={"color": _SOURCE, "linewidth": 3},
         text_h_margin=0.02 * len(comparison.ranks),
     )
+    for bar in (bar for bars in drawn["crossbars"] for bar in bars):
+        bar.set_xdata(sorted(bar.get_xdata()))  # they come in the order of a set, another one in each process
     axes.set_xlabel("average rank", fontsize=9)
     axes.xaxis.set_label_position("top")
     return figure
@@ -293,7 +308,7 @@ def distances(results: Results) -> Figure | None:
         return None
     untouched = measured.groupby(["source", "target"])["pad_input"].first()
     short = initials([*measured["source"], *measured["target"]])
-    figure = Figure(figsize=(6.4, 4.6), layout="constrained")
+    figure = blank(6.4, 4.6)
     axes = figure.add_subplot()
     points = [
         (f"{method}, {backbone}", own, "pad_representation")
@@ -330,7 +345,7 @@ def answers(pictures: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8], str, 
     """
     columns = min(_COLUMNS, len(pictures))
     rows = math.ceil(len(pictures) / columns)
-    figure = Figure(figsize=(2.6 * columns, 1.75 * rows), layout="constrained")
+    figure = blank(2.6 * columns, 1.75 * rows)
     grid = figure.subplots(rows, 2 * columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()

@@ -7,19 +7,21 @@ and of the methods of its family with the best accuracy, on the first pairs of t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from reports import kept
+from reports.figures import blank
 from reports.kept import Features
 from reports.results import METHOD, Results, dicts
 from reports.tables import names_of, pairs_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _BASELINES = ("source_only", "nearest_neighbor")
 _METHODS = 2  # besides the baseline
@@ -80,7 +82,7 @@ def panels(results: Results, group: pd.DataFrame) -> list[list[Panel | None]]:
 
 def t_sne(rows: list[list[Panel | None]]) -> Figure:
     """Features of both domains in two dimensions, by t-SNE (van der Maaten & Hinton 2008), each panel for itself."""
-    figure = Figure(figsize=(0.4 + 2.6 * len(rows[0]), 0.6 + 2.5 * len(rows)), layout="constrained")
+    figure = blank(0.4 + 2.6 * len(rows[0]), 0.6 + 2.5 * len(rows))
     for axes, panel in _each(figure, rows):
         source, target = embedded(panel.features)
         for points, color in ((source, _SOURCE), (target, _TARGET)):
@@ -88,7 +90,7 @@ def t_sne(rows: list[list[Panel | None]]) -> Figure:
         axes.set_xticks([])
         axes.set_yticks([])
     handles = [
-        Line2D([], [], color=color, marker="o", linestyle="", markersize=4, label=label)
+        figure.axes[0].plot([], [], color=color, marker="o", linestyle="", markersize=4, label=label)[0]
         for color, label in ((_SOURCE, "source"), (_TARGET, "target"))
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=8, frameon=False)
@@ -116,7 +118,7 @@ def confusions(rows: list[list[Panel | None]], classes: list[str] | None = None)
         rows: see :func:`panels`.
         classes: names of the classes, shown where they are few.
     """
-    figure = Figure(figsize=(0.6 + 3.0 * len(rows[0]), 0.4 + 2.9 * len(rows)), layout="constrained")
+    figure = blank(0.6 + 3.0 * len(rows[0]), 0.4 + 2.9 * len(rows))
     for axes, panel in _each(figure, rows):
         counts = panel.features.confusion
         share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
 from reports import selection
 from reports.blocks import Cell, Table
 from reports.figures import panels
 from reports.results import Results
 from reports.tables import MISSING, criterion_name, initials, pairs_of, percent
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 INTRODUCTION = (
     "The labelled target samples are drawn with the trial's seed, the draw of more containing that of fewer, and are "
@@ -125,7 +127,7 @@ def figure(curves: pd.DataFrame) -> Figure:
             )
         axes.set_title(title, fontsize=8)
         axes.set_xticks(range(len(counts)), [str(count) for count in counts])
-        axes.xaxis.set_minor_locator(NullLocator())
+        axes.minorticks_off()
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.25)
     drawn.supylabel("%", fontsize=8)

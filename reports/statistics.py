@@ -3,6 +3,9 @@
 The tests are those that Demšar 2006 (Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7)
 recommends, with pairs of domains in the place of his data sets. Pairs that share a domain are not independent, so
 that p-values are somewhat too small.
+
+scikit-learn and others are imported where they are called, and SciPy's tests are loaded where they are first used: each
+takes a second or more, and commands that only read ledgers do without.
 """
 
 from __future__ import annotations
@@ -11,12 +14,13 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from reports import selection
 from reports.selection import CELL
@@ -36,7 +40,6 @@ class Comparison:
         ranks: method → average rank over the pairs (1 is best, ties share theirs), the best first.
         friedman: Friedman's χ² (corrected for ties) and its p-value: whether the methods differ at all.
         critical_difference: average ranks that are further apart differ (Nemenyi, two-sided, α = 0.05).
-        nemenyi: p-values of Nemenyi's test, methods × methods.
         wilcoxon: p-values of Wilcoxon's signed-rank test over the pairs (two-sided, exact, conservative with ties;
             zero differences split evenly), after Holm's correction for all comparisons.
     """
@@ -45,8 +48,14 @@ class Comparison:
     ranks: dict[str, float]
     friedman: tuple[float, float]
     critical_difference: float
-    nemenyi: pd.DataFrame
     wilcoxon: pd.DataFrame
+
+    @cached_property
+    def nemenyi(self) -> pd.DataFrame:
+        """P-values of Nemenyi's test, methods × methods."""
+        from scikit_posthocs import posthoc_nemenyi_friedman  # noqa: PLC0415
+
+        return posthoc_nemenyi_friedman(self.accuracies)
 
     @property
     def comparisons(self) -> int:
@@ -78,7 +87,7 @@ class Comparison:
 
 
 def _signed_ranks(differences: pd.Series) -> float:
-    return float((np.sign(differences) * stats.rankdata(differences.abs())).sum())
+    return float((np.sign(differences) * differences.abs().rank()).sum())
 
 
 def compare(accuracies: pd.DataFrame) -> Comparison | None:
@@ -90,8 +99,7 @@ def compare(accuracies: pd.DataFrame) -> Comparison | None:
     Returns:
         The tests; None with fewer than three methods or two pairs, which Friedman's test cannot compare.
     """
-    # It brings pyplot and seaborn, which take a second to import and which nothing else here needs.
-    import scikit_posthocs  # noqa: PLC0415
+    from statsmodels.stats.multitest import multipletests  # noqa: PLC0415
 
     table = accuracies.dropna(axis="columns").round(_TIE)
     pairs, methods = table.shape
@@ -99,24 +107,20 @@ def compare(accuracies: pd.DataFrame) -> Comparison | None:
         return None
     ranks = (-table).rank(axis="columns").mean().sort_values(kind="stable")
     alike = (table.nunique(axis="columns") == 1).all()  # no ranks to compare: the statistic would be 0/0
-    statistic, p = (0.0, 1.0) if alike else stats.friedmanchisquare(*table.to_numpy().T)
-    quantile = stats.studentized_range.ppf(1 - ALPHA, methods, np.inf) / math.sqrt(2)
+    statistic, p = (0.0, 1.0) if alike else scipy.stats.friedmanchisquare(*table.to_numpy().T)
+    quantile = scipy.stats.studentized_range.ppf(1 - ALPHA, methods, np.inf) / math.sqrt(2)
+    one, other = np.triu_indices(methods, 1)
+    differences = table.to_numpy()[:, one] - table.to_numpy()[:, other]
     # scipy's own choice for few pairs with ties is a permutation test, which takes minutes for 20 methods.
-    wilcoxon = scikit_posthocs.posthoc_wilcoxon(
-        table.melt(var_name="method", value_name="accuracy"),
-        val_col="accuracy",
-        group_col="method",
-        method="exact",
-        zero_method="zsplit",
-        p_adjust="holm",
-    )
+    p_values = scipy.stats.wilcoxon(differences, zero_method="zsplit", method="exact").pvalue
+    wilcoxon = np.ones((methods, methods))
+    wilcoxon[one, other] = wilcoxon[other, one] = multipletests(p_values, method="holm")[1]
     return Comparison(
         accuracies=table,
         ranks={str(name): float(rank) for name, rank in ranks.items()},
         friedman=(float(statistic), float(p)),
         critical_difference=float(quantile * math.sqrt(methods * (methods + 1) / (6 * pairs))),
-        nemenyi=scikit_posthocs.posthoc_nemenyi_friedman(table),
-        wilcoxon=wilcoxon,
+        wilcoxon=pd.DataFrame(wilcoxon, table.columns, table.columns),
     )
 
 

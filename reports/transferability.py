@@ -6,14 +6,18 @@ Its params are not chosen among but compared: every trial counts, with all its s
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from reports.blocks import Cell, Table
+from reports.figures import blank
 from reports.results import Results
 from reports.tables import MISSING, percent, signed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 METHOD = "transferability"
 _NETWORKS = {
@@ -90,7 +94,7 @@ def _cell(part: pd.DataFrame) -> str:
 
 def figure(found: pd.DataFrame) -> Figure:
     """Left: mean accuracy over layers copied, a line per kind of network. Right: difference to B, each run a dot."""
-    drawn = Figure(figsize=(9.0, 3.6), layout="constrained")
+    drawn = blank(9.0, 3.6)
     left, right = drawn.subplots(1, 2)
     base = found.loc[found["network"] == _BASE, "target_accuracy"]
     for axes in (left, right):

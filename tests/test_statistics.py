@@ -116,6 +116,8 @@ def test_the_diagram_names_every_method(demsar: statistics.Comparison, tmp_path:
     figure = figures.critical_difference(demsar)
     texts = {text.get_text().strip() for text in figure.axes[0].texts}
     assert texts == {"C4.5+m+cf  2.0", "C4.5+m  2.0", "2.9  C4.5+cf", "3.1  C4.5"}
+    bars = [line.get_xdata() for line in figure.axes[0].lines if line.get_linewidth() == 3]
+    assert bars == [sorted(demsar.ranks.values())]  # in order: the same picture in every process
     figures.write(Drawing("cd", "", "", lambda: figure), tmp_path / "a" / "cd.png")
     assert (tmp_path / "a" / "cd.png").read_bytes().startswith(b"\x89PNG")
 

@@ -5,7 +5,8 @@ later from stored ones; the others look at features, or at what the model says o
 all of them, higher is better. Logits or features that hold a NaN give NaN, never an exception, so that a diverged
 trial is recorded like any other (and chosen last, see :mod:`reports.selection`).
 
-scikit-learn is imported where it is called: it takes seconds, and commands that only read ledgers do without.
+scikit-learn is imported where it is called, and SciPy's parts are loaded where they are first used: they take
+seconds, and commands that only read ledgers do without.
 """
 
 from reports.criteria.accuracy import accuracy, confusion, leave_one_out_accuracy

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, vstack
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 COSTS = np.logspace(-5, 4, 10)
 """C of the SVMs, as in Ganin et al. 2016's code."""
@@ -34,7 +37,7 @@ def proxy_a_distance(source: NDArray[Any] | csr_array, target: NDArray[Any] | cs
     from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
     from sklearn.svm import SVC, LinearSVC  # noqa: PLC0415
 
-    parts = [np.asarray(x.data if isinstance(x, csr_array) else x) for x in (source, target)]
+    parts = [np.asarray(x.data if scipy.sparse.issparse(x) else x) for x in (source, target)]
     if min(source.shape[0], target.shape[0]) < 2 or not all(np.isfinite(part).all() for part in parts):
         return math.nan
     rng = np.random.default_rng(seed)
@@ -55,8 +58,9 @@ def proxy_a_distance(source: NDArray[Any] | csr_array, target: NDArray[Any] | cs
 
 
 def _stack(*parts: NDArray[Any] | csr_array) -> Any:
-    return vstack(parts, format="csr") if isinstance(parts[0], csr_array) else np.vstack(parts).astype(np.float32)
+    sparse = scipy.sparse.issparse(parts[0])
+    return scipy.sparse.vstack(parts, format="csr") if sparse else np.vstack(parts).astype(np.float32)
 
 
 def _dense(values: Any) -> NDArray[np.float64]:
-    return np.asarray(values.toarray() if isinstance(values, csr_array) else values, dtype=np.float64)
+    return np.asarray(values.toarray() if scipy.sparse.issparse(values) else values, dtype=np.float64)

@@ -11,8 +11,8 @@ import math
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_softmax
 
 # Domains can be told apart without error in a few hundred dimensions, and the ratio is then 0 or ∞ everywhere: a
 # strong penalty keeps it soft.
@@ -64,7 +64,7 @@ def importance_weighted(logits: ArrayLike, labels: ArrayLike, weights: ArrayLike
     if len(scores) < 2 or not (np.isfinite(scores).all() and np.isfinite(weight).all()):
         return {"iwcv": math.nan, "dev": math.nan}
     wrong = scores.argmax(axis=1) != truth
-    weighted = -weight * log_softmax(scores, axis=1)[np.arange(len(truth)), truth]
+    weighted = -weight * scipy.special.log_softmax(scores, axis=1)[np.arange(len(truth)), truth]
     variance = float(weight.var(ddof=1))
     eta = -float(np.cov(weighted, weight)[0, 1]) / variance if variance > 0 else 0.0
     risk = float(weighted.mean()) + eta * float(weight.mean()) - eta

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import entr, softmax
 
 from reports.criteria.samples import some
 
@@ -15,17 +15,19 @@ _BLOCK = 1024  # rows of similarities held at once
 
 def to_probabilities(logits: ArrayLike) -> NDArray[np.float64]:
     """Softmax of (n, K) logits; a row with +inf shares its mass among its infinite entries (the limit)."""
-    scores = np.asarray(logits, dtype=np.float64)
+    scores = np.array(logits, dtype=np.float64)
     if scores.ndim != 2:
         raise ValueError(f"logits must be of shape (n, K), not {scores.shape}")
     if np.isfinite(scores).all():  # nearly always, and reports look at thousands of trials
-        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float64)
+        scores -= scores.max(axis=1, keepdims=True)
+        np.exp(scores, out=scores)
+        scores /= scores.sum(axis=1, keepdims=True)
+        return scores
     infinite = np.isposinf(scores)
     limit = infinite.any(axis=1, keepdims=True) & ~np.isnan(scores).any(axis=1, keepdims=True)
     scores = np.where(limit, np.where(infinite, 0.0, -np.inf), scores)
     with np.errstate(invalid="ignore"):
-        return np.asarray(softmax(scores, axis=1), dtype=np.float64)
+        return np.asarray(scipy.special.softmax(scores, axis=1), dtype=np.float64)
 
 
 def prediction_criteria(target_logits: ArrayLike) -> dict[str, float]:
@@ -53,8 +55,8 @@ def prediction_criteria(target_logits: ArrayLike) -> dict[str, float]:
     n, classes = probabilities.shape
     if n == 0 or np.isnan(probabilities).any():
         return dict.fromkeys(("entropy", "information_maximization", "bnm", "predicted_classes"), math.nan)
-    mean_entropy = float(entr(probabilities).sum(axis=1).mean())
-    entropy_of_mean = float(entr(probabilities.mean(axis=0)).sum())
+    mean_entropy = float(scipy.special.entr(probabilities).sum(axis=1).mean())
+    entropy_of_mean = float(scipy.special.entr(probabilities.mean(axis=0)).sum())
     return {
         "entropy": -mean_entropy,
         "information_maximization": entropy_of_mean - mean_entropy,
