@@ -27,7 +27,7 @@ from reports import (
     transferability,
 )
 from reports.blocks import Block, Drawing, Fold, Heading, Items, Table, Variants
-from reports.ledger import Ledger, LedgerError
+from reports.ledger import LedgerError
 from reports.results import METHOD, Results
 from reports.selection import ORACLE
 from reports.statistics import Comparison
@@ -100,12 +100,10 @@ def write(
             written += _write_one(read, output, form, refresh)
             return written
         for path in ledgers:
-            with Ledger(path) as ledger:
-                own = results.read_open(ledger, criterion, everything)
-                trials = results.trials_csv(ledger, everything)
+            own = results.read(path, criterion, everything)
             written += _write_one([own], output / f"{own.name}.{form}", form, refresh)
             archive = output / f"{own.name}.trials.csv.gz"
-            archive.write_bytes(trials)
+            archive.write_bytes(results.trials_csv(own))
             written.append(archive)
     except OSError as error:
         raise LedgerError(f"cannot write the report to {output}: {error.strerror or error}") from error

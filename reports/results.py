@@ -109,9 +109,17 @@ class Results:
         return dict(self.experiment.get("citations", {}))
 
     @cached_property
+    def derived(self) -> pd.DataFrame:
+        """The candidates with what their stored predictions give: :func:`reports.selection.with_derived`.
+
+        They are read when this is first asked for, which takes a while where trials are many.
+        """
+        return selection.with_derived(self.candidates)
+
+    @cached_property
     def criteria(self) -> list[str]:
         """The criteria that can choose here, the own one first: some trial has what they need."""
-        return list(dict.fromkeys([self.criterion, *selection.available(self.candidates)]))
+        return list(dict.fromkeys([self.criterion, *selection.available(self.derived)]))
 
     @cached_property
     def states(self) -> dict[str, int]:
@@ -132,8 +140,8 @@ class Results:
         Raises:
             KeyError: there is no such criterion.
         """
-        records = _judged(self.name, self.experiment, self.trials, self.candidates, criterion)
-        return dataclasses.replace(self, criterion=criterion, records=records)
+        records = _judged(self.name, self.experiment, self.trials, self.derived, criterion)
+        return dataclasses.replace(self, criterion=criterion, candidates=self.derived, records=records)
 
     def groups(self) -> list[pd.DataFrame]:
         """The records, one frame for each protocol that may share a table, in plan order.
@@ -173,7 +181,9 @@ def read_open(ledger: Ledger, criterion: str | None = None, everything: bool = F
     name = ledger.path.resolve().parent.name
     criterion = criterion or experiment.get("criterion") or selection.DEFAULT
     trials = _with_protocol(ledger.trials(everything))
-    candidates = _with_protocol(selection.with_derived(selection.candidates(ledger, everything)))
+    candidates = _with_protocol(selection.candidates(ledger, everything))
+    if criterion not in selection.OWN or candidates[criterion].isna().any():
+        candidates = selection.with_derived(candidates)
     records = _judged(name, experiment, trials, candidates, criterion)
     epochs = ledger.history(records[records["selection"] == criterion]["trial"])
     return Results(
@@ -303,17 +313,15 @@ def rounded(records: pd.DataFrame) -> pd.DataFrame:
     return records.reindex(columns=COLUMNS).round(floats)
 
 
-def trials_csv(ledger: Ledger, everything: bool = False) -> bytes:
+def trials_csv(results: Results) -> bytes:
     """Every trial that ran, as gzipped CSV, the same bytes for the same ledger: the record of a claimed run.
 
     Columns: the cell, params, seed, role, state, epochs reported and planned, every criterion and the target
     accuracy (percent, the oracle's view) at the last reported epoch, the best over epochs, and seconds.
     """
-    planned = ledger.trials(everything)
-    reported = selection.with_derived(selection.candidates(ledger, everything))
-    other = {*planned, "epoch", "epochs_spent", "declared_access", "logits", FEATURES}
-    known = [str(name) for name in reported if name not in other]
-    rows = planned.merge(reported[["id", "epochs_spent", *known]], on="id", how="left")
+    other = {*results.trials, "epoch", "epochs_spent", "declared_access", FEATURES}
+    known = [str(name) for name in results.derived if name not in other]
+    rows = results.trials.merge(results.derived[["id", "epochs_spent", *known]], on="id", how="left")
     rows = rows[rows["epochs_spent"].notna() | rows["state"].isin(["failed", "oom", *FINISHED])]
     rows = rows.assign(epochs=rows["epochs_spent"].fillna(0).astype(int))
     criteria = [name for name in known if name not in ("target_accuracy", "best_accuracy", "seconds")]

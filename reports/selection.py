@@ -152,8 +152,10 @@ def with_derived(candidates: pd.DataFrame) -> pd.DataFrame:
     """The candidates with what their stored predictions give: criteria that no trial recorded, and the ensembles'.
 
     To be asked of all candidates, before some are taken out: those of a pair make up its ensemble. ``logits`` are
-    gone: all that is wanted of them is there.
+    gone: all that is wanted of them is there. Candidates without them are returned as they are.
     """
+    if "logits" not in candidates:
+        return candidates
     rows = _competing(candidates)
     found = {name: values(rows, name) for name in _OF_LOGITS} | dict(_agreement(rows))
     columns = {name: column.reindex(candidates.index) for name, column in found.items()}

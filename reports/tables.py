@@ -462,7 +462,7 @@ def regrets(results: Results) -> Table | None:
 
 def _with_a_choice(results: Results) -> pd.DataFrame:
     """The trials that compete, of cells with more than one, by methods that see no target labels."""
-    return selection.with_choice(results.candidates[results.unsupervised(results.candidates)])
+    return selection.with_choice(results.derived[results.unsupervised(results.derived)])
 
 
 def _by_chance(pool: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:

@@ -83,8 +83,8 @@ def test_nothing_to_replay_in_small_cells(tmp_path: Path) -> None:
 def test_regret_from_a_file_of_trials_is_that_of_the_ledger(tmp_path: Path) -> None:
     """In each of the three cells information maximisation takes 80 of (70, 80, 82, 3); chance gives 58.75."""
     write(tmp_path / "ledger.sqlite", RUNS)
-    with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        (tmp_path / "small.trials.csv.gz").write_bytes(results.trials_csv(ledger))
+    own = results.read(tmp_path / "ledger.sqlite")
+    (tmp_path / "small.trials.csv.gz").write_bytes(results.trials_csv(own))
     found = evidence.regrets({"small": evidence.read(tmp_path / "small.trials.csv.gz")}).set_index("criterion")
     assert found.loc["information_maximization", ["mean", "worst", "cells"]].tolist() == [2.0, 2.0, 3]
     assert found.loc["random", "mean"] == pytest.approx(82 - 58.75)

@@ -456,9 +456,8 @@ def test_a_name_with_a_suffix_is_one_file(small: Path, tmp_path: Path) -> None:
 
 
 def test_the_archive_of_trials_is_complete_and_the_same_bytes_every_time(small: Path) -> None:
-    with Ledger(small) as ledger:
-        archive = results.trials_csv(ledger)
-        assert results.trials_csv(ledger) == archive
+    archive = results.trials_csv(results.read(small))
+    assert results.trials_csv(results.read(small)) == archive
     rows = list(csv.DictReader(io.StringIO(gzip.decompress(archive).decode())))
     assert len(rows) == len(RUNS)
     assert {r["state"] for r in rows} == {"done", "stopped"}
@@ -472,8 +471,8 @@ def test_a_failed_trial_without_epochs_is_in_the_archive_and_a_pending_one_is_no
         Run("jda", "amazon", "webcam", {"mu": 1.0}, [], state="failed", error="x"),
         Run("jda", "amazon", "webcam", {"mu": 2.0}, [], state="pending"),
     ]
-    with Ledger(experiment(tmp_path, runs)) as ledger:
-        rows = list(csv.DictReader(io.StringIO(gzip.decompress(results.trials_csv(ledger)).decode())))
+    archive = results.trials_csv(results.read(experiment(tmp_path, runs)))
+    rows = list(csv.DictReader(io.StringIO(gzip.decompress(archive).decode())))
     assert [(r["state"], r["epochs"], r["target_accuracy"]) for r in rows] == [("failed", "0", "")]
 
 
