@@ -42,11 +42,12 @@ bench: install  ## speed, as ratios in one run
 
 install: $(STAMP)
 
-# uv where it is to be had, else pip; the exact versions are those of requirements.lock.
+# uv where it is to be had, else pip; the exact versions are those of requirements.lock. Bytecode is made here, as pip
+# does: where Python is told not to write any (as in many containers), each process would compile 4000 files anew.
 $(STAMP): pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@if $(BIN)/python -m pip install -q --disable-pip-version-check uv; then \
-	  $(BIN)/uv pip install --python $(BIN)/python -q -r requirements.lock && \
+	  $(BIN)/uv pip install --python $(BIN)/python -q --compile-bytecode -r requirements.lock && \
 	  $(BIN)/uv pip install --python $(BIN)/python -q --no-deps -e .; \
 	else \
 	  $(BIN)/python -m pip install -q -r requirements.lock && $(BIN)/python -m pip install -q --no-deps -e .; \
