@@ -22,15 +22,17 @@ from reports import (
     results,
     selection,
     semi_supervised,
+    statistics,
     summary,
     tables,
     transferability,
 )
+from reports.aside import HERE, Aside
 from reports.blocks import Block, Drawing, Fold, Heading, Items, Table, Variants
 from reports.ledger import LedgerError
 from reports.results import METHOD, Results
 from reports.selection import ORACLE
-from reports.statistics import Comparison
+from reports.statistics import Comparison, Importance
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,6 +53,7 @@ def render(
     form: Format = Format.MD,
     criterion: str | None = None,
     everything: bool = False,
+    aside: Aside = HERE,
 ) -> str:
     """The report of one or more experiments as one text; a page holds one experiment.
 
@@ -59,12 +62,13 @@ def render(
         form: what to write.
         criterion: what chooses trials; None: each experiment's own.
         everything: show trials of former plans, too.
+        aside: where statistics are computed, see :func:`reports.aside.second_process`.
 
     Raises:
         LedgerError: there is no ledger, or it cannot be read.
         KeyError: there is no such criterion.
     """
-    return _render([results.read(path, criterion, everything) for path in ledgers], form)
+    return _render([results.read(path, criterion, everything) for path in ledgers], form, aside)
 
 
 def write(
@@ -74,6 +78,7 @@ def write(
     criterion: str | None = None,
     everything: bool = False,
     refresh: int | None = None,
+    aside: Aside = HERE,
 ) -> list[Path]:
     """Write reports to files.
 
@@ -82,7 +87,7 @@ def write(
     has them inside.
 
     Args:
-        ledgers, form, criterion, everything: as for :func:`render`.
+        ledgers, form, criterion, everything, aside: as for :func:`render`.
         output: the file or folder.
         refresh: seconds after which a page loads itself again; None: never.
 
@@ -97,11 +102,11 @@ def write(
     try:
         if output.suffix:
             read = [results.read(path, criterion, everything) for path in ledgers]
-            written += _write_one(read, output, form, refresh)
+            written += _write_one(read, output, form, refresh, aside)
             return written
         for path in ledgers:
             own = results.read(path, criterion, everything)
-            written += _write_one([own], output / f"{own.name}.{form}", form, refresh)
+            written += _write_one([own], output / f"{own.name}.{form}", form, refresh, aside)
             archive = output / f"{own.name}.trials.csv.gz"
             archive.write_bytes(results.trials_csv(own))
             written.append(archive)
@@ -110,7 +115,7 @@ def write(
     return written
 
 
-def _write_one(read: Sequence[Results], file: Path, form: Format, refresh: int | None) -> list[Path]:
+def _write_one(read: Sequence[Results], file: Path, form: Format, refresh: int | None, aside: Aside) -> list[Path]:
     file.parent.mkdir(parents=True, exist_ok=True)
     written = [file]
 
@@ -121,7 +126,7 @@ def _write_one(read: Sequence[Results], file: Path, form: Format, refresh: int |
         written.append(picture)
         return os.path.relpath(picture, file.parent)
 
-    _replace(file, _page(read, refresh) if form is Format.HTML else _render(read, form, place))
+    _replace(file, _page(read, aside, refresh) if form is Format.HTML else _render(read, form, aside, place))
     return written
 
 
@@ -135,19 +140,24 @@ def _replace(file: Path, text: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def _render(read: Sequence[Results], form: Format, place: Callable[[Results, Drawing], str] | None = None) -> str:
+def _render(
+    read: Sequence[Results],
+    form: Format,
+    aside: Aside,
+    place: Callable[[Results, Drawing], str] | None = None,
+) -> str:
     match form:
         case Format.CSV:
             return pd.concat([results.rounded(own.records) for own in read]).to_csv(index=False)
         case Format.JSON:
             return json.dumps({"experiments": [_as_json(own) for own in read]}, indent=1, ensure_ascii=False) + "\n"
         case Format.HTML:
-            return _page(read)
+            return _page(read, aside)
     renderer = markdown if form == Format.MD else latex
-    return "\n\n".join(renderer.render(document(own), place and partial(place, own)) for own in read)
+    return "\n\n".join(renderer.render(document(own, aside), place and partial(place, own)) for own in read)
 
 
-def _page(read: Sequence[Results], refresh: int | None = None) -> str:
+def _page(read: Sequence[Results], aside: Aside, refresh: int | None = None) -> str:
     if len(read) > 1:
         raise LedgerError("a page holds one experiment: name a folder, which gets one for each")
     from reports import html  # noqa: PLC0415 - brings Jinja, which nothing else needs
@@ -155,7 +165,7 @@ def _page(read: Sequence[Results], refresh: int | None = None) -> str:
     own = read[0]
     choices = [html.Choice(name, tables.criterion_name(name), selection.CRITERIA[name]) for name in own.criteria]
     oracle = html.Choice(ORACLE, ORACLE, "the best target accuracy at the last epoch; for reporting only")
-    return html.render(own.name, document(own), [*choices, oracle], refresh)
+    return html.render(own.name, document(own, aside), [*choices, oracle], refresh)
 
 
 def _as_json(own: Results) -> dict[str, Any]:
@@ -179,11 +189,13 @@ def _is_nan(value: object) -> bool:
 # --- what a report says, in this order ---
 
 
-def document(own: Results) -> Iterator[Block]:
-    """The blocks of one experiment's report."""
-    views = _Views(own)
+def document(own: Results, aside: Aside = HERE) -> Iterator[Block]:
+    """The blocks of one experiment's report; ``aside`` as for :func:`render`."""
     groups = own.groups()
-    comparisons = [tables.compared(group, own.criterion) for group in groups]
+    tests = [aside.begin(tables.compared, group, own.criterion) for group in groups]
+    importances = aside.begin(statistics.importances, tables.searched(own))
+    views = _Views(own)
+    comparisons = [result() for result in tests]
     yield Heading(1, own.name)
     yield f"{_standing(own)} {summary.summary(own, comparisons)}"
     for why, pairs in by_reason(own.experiment.get("skipped", {})).items():
@@ -205,7 +217,7 @@ def document(own: Results) -> Iterator[Block]:
         yield from _learning(own)
         yield from _representations(own)
         yield from _stopping(own)
-        yield from _hyperparameters(own)
+        yield from _hyperparameters(own, importances)
     yield Heading(2, "What it took")
     yield tables.effort(own)
     yield from _some(tables.failures(own))
@@ -216,6 +228,7 @@ class _Views:
 
     def __init__(self, own: Results) -> None:
         self.own = own
+        self.criteria = own.criteria  # which has the predictions read
         self.by = cache(lambda name: own if name in (own.criterion, ORACLE) else own.by(name))
         self._groups = cache(lambda name: self.by(name).groups())
 
@@ -225,7 +238,7 @@ class _Views:
 
     def variants(self, make: Callable[[str], Table | None], oracle: bool = True) -> Variants:
         """A table by each criterion and, with ``oracle``, by the oracle; paper has the own criterion's and that."""
-        names = [*self.own.criteria, ORACLE] if oracle else self.own.criteria
+        names = [*self.criteria, ORACLE] if oracle else self.criteria
         return Variants(names, [self.own.criterion, ORACLE] if oracle else [self.own.criterion], make)
 
 
@@ -333,8 +346,8 @@ def _stopping(own: Results) -> Iterator[Block]:
         )
 
 
-def _hyperparameters(own: Results) -> Iterator[Block]:
-    found = tables.importance_of(own)
+def _hyperparameters(own: Results, importances: Callable[[], dict[tables.MethodKey, Importance]]) -> Iterator[Block]:
+    found = importances()
     single = [table for group in own.groups() for table in _some(tables.single_params(own, group))]
     if found or single:
         yield Heading(2, "Hyperparameters")

@@ -227,7 +227,7 @@ def slices(results: Results, found: Mapping[MethodKey, Importance]) -> Figure:
 
     Args:
         results: the experiment.
-        found: what the params of each method decided, as :func:`reports.tables.importance_of` finds it.
+        found: what the params of each method decided, as :func:`reports.statistics.importances` finds it.
     """
     names = names_of(results.candidates)
     figure, grid = panels(sum(len(each.shares) for each in found.values()))

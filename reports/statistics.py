@@ -10,12 +10,13 @@ takes a second or more, and commands that only read ledgers do without.
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -25,10 +26,15 @@ from numpy.typing import NDArray
 from reports import selection
 from reports.selection import CELL
 
+K = TypeVar("K")
+
 ALPHA = 0.05
 _TIE = 6  # decimals (percent) to which accuracies count as equal: averages over seeds differ in the last bits
 _TREES, _FOLDS, _SHUFFLES = 20, 3, 5
 _FEWEST_TRIALS = 8
+
+LEARNT_FROM = [*CELL, "role", "state", "params", "target_accuracy"]
+"""The columns that say what a method's hyperparameters decided."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,18 @@ class Importance:
     trials: int
 
 
+def load() -> None:
+    """Import what the tests and the forests need, which takes seconds, before they are asked for."""
+    for name in ("scipy.stats", "statsmodels.stats.multitest", "sklearn.ensemble", "sklearn.model_selection"):
+        importlib.import_module(name)
+
+
+def importances(candidates: Mapping[K, pd.DataFrame]) -> dict[K, Importance]:
+    """The :func:`importance` of several methods; those of which there is nothing to learn are left out."""
+    found = {key: importance(rows) for key, rows in candidates.items()}
+    return {key: each for key, each in found.items() if each is not None}
+
+
 def importance(candidates: pd.DataFrame) -> Importance | None:
     """The importance of a method's hyperparameters, by permutation (Breiman 2001, Random Forests, section 10).
 
@@ -151,7 +169,8 @@ def importance(candidates: pd.DataFrame) -> Importance | None:
     understanding, no choice is made by it.
 
     Args:
-        candidates: of one method under one protocol, see :func:`reports.selection.candidates`.
+        candidates: of one method under one protocol, see :func:`reports.selection.candidates`; of their columns,
+            those in :data:`LEARNT_FROM` are looked at.
 
     Returns:
         None where there is nothing to learn: one pair, fewer than eight trials, or no param that varies.

@@ -502,19 +502,17 @@ def ranking(comparison: Comparison, chosen_by: str) -> Table:
     )
 
 
-def importance_of(results: Results) -> dict[MethodKey, Importance]:
-    """What hyperparameters decided, for each method that searched any and sees no, or a few, target labels."""
-    found = {}
+def searched(results: Results) -> dict[MethodKey, pd.DataFrame]:
+    """What :func:`reports.statistics.importance` learns from, of each method that sees no, or a few, target labels."""
     candidates = results.candidates[results.access(results.candidates) != "target_train"]
-    for key in names_of(candidates):
-        own = candidates[(candidates[METHOD] == list(key)).all(axis=1)]
-        if (each := statistics.importance(own)) is not None:
-            found[key] = each
-    return found
+    return {
+        key: candidates.loc[(candidates[METHOD] == list(key)).all(axis=1), statistics.LEARNT_FROM]
+        for key in names_of(candidates)
+    }
 
 
 def importances(results: Results, found: Mapping[MethodKey, Importance]) -> Table:
-    """Which hyperparameters mattered, by :func:`importance_of`."""
+    """Which hyperparameters mattered, of those :func:`searched`."""
     rows: list[list[Cell | str]] = []
     names = names_of(results.candidates)
     for key, each in found.items():

@@ -18,6 +18,7 @@ from rich.live import Live
 from rich.text import Text
 
 from reports import document, evidence, logs, markdown, selection
+from reports.aside import second_process
 from reports.ledger import FILE, Ledger, LedgerError, planned
 from sweep import SweepError
 from sweep.progress import Board, best_of, clock
@@ -109,16 +110,20 @@ def report(
         for path in logs.export(paths, export_logs, criterion, everything):
             err.print(f"wrote {path}", markup=False)
         return
+    # Rows alone say nothing of what a second process would work on.
+    tested = [] if form in (document.Format.CSV, document.Format.JSON) else paths
     if output is None and form is not document.Format.HTML:
-        print(document.render(paths, form, criterion, everything))
+        with second_process(tested) as aside:
+            print(document.render(paths, form, criterion, everything, aside))
         return
 
     def write(refresh: int | None = None) -> None:
         # One after another: where a page goes by itself, it goes to the folder of its ledger.
-        for part in [paths] if output is not None else [[path] for path in paths]:
-            where = part[0].with_name("report.html") if output is None else output
-            for file in document.write(part, where, form, criterion, everything, refresh):
-                err.print(f"wrote {file}", markup=False)
+        with second_process(tested) as aside:
+            for part in [paths] if output is not None else [[path] for path in paths]:
+                where = part[0].with_name("report.html") if output is None else output
+                for file in document.write(part, where, form, criterion, everything, refresh, aside):
+                    err.print(f"wrote {file}", markup=False)
 
     if watch:
         _watch(paths, write)

@@ -1,0 +1,94 @@
+"""What a large report has done by a second process, while it reads the predictions of thousands of trials itself.
+
+Tests between methods and the importance of hyperparameters rest on libraries that take seconds to import.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import cache, partial
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from reports import statistics
+from reports.ledger import Ledger
+
+LARGE = 2000
+"""Trials from which on a process of its own is worth its start."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Aside:
+    """Begins work, and hands out its result when it is called for.
+
+    Args:
+        pool: does the work; None: it is done here, when its result is first called for.
+    """
+
+    def __init__(self, pool: ProcessPoolExecutor | None = None) -> None:
+        self._pool = pool
+
+    def begin(self, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> Callable[[], T]:
+        """Begin; calling what is returned waits for the result. Where the process was lost, the work is done here."""
+        here = cache(partial(work, *given, **named))
+        if self._pool is None:
+            return here
+        try:
+            future = self._pool.submit(work, *given, **named)
+        except BrokenProcessPool:
+            return here
+
+        def result() -> T:
+            try:
+                return future.result()
+            except BrokenProcessPool:
+                return here()
+
+        return result
+
+
+HERE = Aside()
+"""Without a second process."""
+
+
+@contextmanager
+def second_process(ledgers: Sequence[Path]) -> Iterator[Aside]:
+    """A second process for the reports of these ledgers, where they are large and there is a core for it.
+
+    Raises:
+        LedgerError: there is no ledger, or it cannot be read.
+    """
+    if (os.cpu_count() or 1) < 2 or sum(map(_trials, ledgers)) < LARGE:
+        yield HERE
+        return
+    # Not forked: what uses a report as a library may hold threads and locks.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_end_with_the_report) as pool:
+        pool.submit(statistics.load)
+        yield Aside(pool)
+
+
+def _trials(path: Path) -> int:
+    with Ledger(path) as ledger:
+        return len(ledger.states())
+
+
+def _end_with_the_report() -> None:
+    """However that one ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    report = multiprocessing.parent_process()
+    assert report is not None
+
+    def follow() -> None:
+        report.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
