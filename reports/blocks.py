@@ -123,7 +123,7 @@ class Fold:
     """
 
     title: str
-    blocks: Sequence[Block]
+    blocks: Sequence[Table | Variants]
 
 
 Block = Heading | str | Table | Items | Variants | Drawing | Fold

@@ -118,15 +118,19 @@ def write(
 def _write_one(read: Sequence[Results], file: Path, form: Format, refresh: int | None, aside: Aside) -> list[Path]:
     file.parent.mkdir(parents=True, exist_ok=True)
     written = [file]
+    drawn: list[Callable[[], None]] = []
 
     def place(own: Results, drawing: Drawing) -> str:
         folder = file.with_suffix("")
         picture = (folder if len(read) == 1 else folder / own.name) / f"{drawing.name}.png"
-        figures.write(drawing, picture)
+        drawn.append(aside.begin(figures.write, drawing, picture))
         written.append(picture)
         return os.path.relpath(picture, file.parent)
 
-    _replace(file, _page(read, aside, refresh) if form is Format.HTML else _render(read, form, aside, place))
+    text = _page(read, aside, refresh) if form is Format.HTML else _render(read, form, aside, place)
+    for finish in drawn:
+        finish()
+    _replace(file, text)
     return written
 
 
@@ -165,7 +169,7 @@ def _page(read: Sequence[Results], aside: Aside, refresh: int | None = None) -> 
     own = read[0]
     choices = [html.Choice(name, tables.criterion_name(name), selection.CRITERIA[name]) for name in own.criteria]
     oracle = html.Choice(ORACLE, ORACLE, "the best target accuracy at the last epoch; for reporting only")
-    return html.render(own.name, document(own, aside), [*choices, oracle], refresh)
+    return html.render(own.name, document(own, aside), [*choices, oracle], refresh, aside)
 
 
 def _as_json(own: Results) -> dict[str, Any]:

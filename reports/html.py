@@ -10,15 +10,17 @@ import base64
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from reports import figures
+from reports.aside import HERE, Aside
 from reports.blocks import Block, Cell, Drawing, Heading, Table
 
 _SHADE = 45  # percent of the shade's colour behind the best of a column: letters stay readable on it
@@ -39,7 +41,9 @@ class Choice:
     description: str
 
 
-def render(title: str, blocks: Iterable[Block], choices: Sequence[Choice], refresh: int | None = None) -> str:
+def render(
+    title: str, blocks: Iterable[Block], choices: Sequence[Choice], refresh: int | None = None, aside: Aside = HERE
+) -> str:
     """The text of a page.
 
     Args:
@@ -47,15 +51,21 @@ def render(title: str, blocks: Iterable[Block], choices: Sequence[Choice], refre
         blocks: what it says. They are rendered as they come: some depend on those before them.
         choices: the ways of choosing trials that the selector offers, the experiment's own first.
         refresh: seconds after which the page loads itself again; None: never.
+        aside: where figures are drawn.
     """
     environment = _environment()
-    show = environment.get_template("blocks.html.j2").module.show  # type: ignore[attr-defined]
+    macros: Any = environment.get_template("blocks.html.j2").module
     headings: list[Heading] = []
     body: list[Markup] = []
+    drawn: dict[int, tuple[Drawing, Callable[[], str]]] = {}  # by their places
     for block in blocks:
-        body.append(show(block))
+        if isinstance(block, Drawing) and block.on_page:
+            drawn[len(body)] = block, aside.begin(figures.svg, block)
+        body.append(macros.show(block))
         if isinstance(block, Heading) and block.level == 2:
             headings.append(block)
+    for place, (drawing, svg) in drawn.items():
+        body[place] = macros.figure(drawing, _described(svg(), drawing))
     script = _own("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("page.html.j2").render(
@@ -79,7 +89,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {"kind": _kind, "marked": _marked, "anchor": _anchor, "svg": _svg}
+    environment.filters |= {"kind": _kind, "marked": _marked, "anchor": _anchor}
     environment.globals |= {"as_cell": _as_cell, "shades": _shades}
     return environment
 
@@ -103,9 +113,9 @@ def _anchor(text: str) -> str:
     return re.sub(r"\W+", "-", text.lower()).strip("-")
 
 
-def _svg(drawing: Drawing) -> Markup:
+def _described(svg: str, drawing: Drawing) -> Markup:
     opening = Markup('<svg role="img" aria-label="{}"').format(drawing.description)
-    return Markup(figures.svg(drawing).replace("<svg", opening, 1))
+    return Markup(svg.replace("<svg", opening, 1))
 
 
 def _as_cell(cell: Cell | str) -> Cell:
