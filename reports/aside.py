@@ -38,7 +38,10 @@ class Aside:
         self._pool = pool
 
     def begin(self, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> Callable[[], T]:
-        """Begin; calling what is returned waits for the result. Where the process was lost, the work is done here."""
+        """Begin; calling what is returned waits for the result.
+
+        Where the other process has not begun by then, or was lost, the work is done here.
+        """
         here = cache(partial(work, *given, **named))
         if self._pool is None:
             return here
@@ -48,6 +51,8 @@ class Aside:
             return here
 
         def result() -> T:
+            if future.cancel():
+                return here()
             try:
                 return future.result()
             except BrokenProcessPool:

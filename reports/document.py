@@ -128,7 +128,7 @@ def _write_one(read: Sequence[Results], file: Path, form: Format, refresh: int |
         return os.path.relpath(picture, file.parent)
 
     text = _page(read, aside, refresh) if form is Format.HTML else _render(read, form, aside, place)
-    for finish in drawn:
+    for finish in reversed(drawn):  # the other process draws the first ones meanwhile
         finish()
     _replace(file, text)
     return written

@@ -64,7 +64,7 @@ def render(
         body.append(macros.show(block))
         if isinstance(block, Heading) and block.level == 2:
             headings.append(block)
-    for place, (drawing, svg) in drawn.items():
+    for place, (drawing, svg) in reversed(drawn.items()):  # the other process draws the first ones meanwhile
         body[place] = macros.figure(drawing, _described(svg(), drawing))
     script = _own("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
