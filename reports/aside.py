@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import cache, partial
@@ -34,7 +34,7 @@ class Aside:
         pool: does the work; None: it is done here, when its result is first called for.
     """
 
-    def __init__(self, pool: ProcessPoolExecutor | None = None) -> None:
+    def __init__(self, pool: Executor | None = None) -> None:
         self._pool = pool
 
     def begin(self, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> Callable[[], T]:

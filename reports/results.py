@@ -73,6 +73,13 @@ COLUMNS = [
 """The columns of the CSV. Accuracies are percentages."""
 
 
+_OF_TRIALS = [
+    *("position", "role", "attempts", "error", "resources", "checkpoint", "artefacts", "started_at", "finished_at"),
+    *("declared_access", "logits", FEATURES, *selection.OWN, *selection.ENSEMBLES),
+]
+"""What is said of candidates alone. Tables take records apart cell by cell: the more these hold, the longer it takes."""
+
+
 @dataclass(frozen=True)
 class Results:
     """An experiment, read once.
@@ -249,7 +256,7 @@ def _records(candidates: pd.DataFrame, trials: pd.DataFrame, criterion: str) -> 
     by_oracle["best_over_epochs"] = by_oracle.pop("top")
     # Both are in plan order of the chosen trials; tables want that of the cells.
     order = {cell: i for i, cell in enumerate(trials[CELL].drop_duplicates().itertuples(index=False, name=None))}
-    records = pd.concat([by_criterion, by_oracle], ignore_index=True)
+    records = pd.concat([by_criterion, by_oracle], ignore_index=True).drop(columns=_OF_TRIALS, errors="ignore")
     records["order"] = [order[cell] for cell in records[CELL].itertuples(index=False, name=None)]
     waiting = trials[(trials["role"] == "search") & trials["state"].isin(["pending", "running"])]
     records = records.join(waiting.groupby(CELL).size().rename("unfinished"), on=CELL)
