@@ -20,7 +20,7 @@ from typing import ParamSpec, TypeVar
 from reports import statistics
 from reports.ledger import Ledger
 
-LARGE = 2000
+LARGE = 500
 """Trials from which on a process of its own is worth its start."""
 
 P = ParamSpec("P")

@@ -77,7 +77,7 @@ _OF_TRIALS = [
     *("position", "role", "attempts", "error", "resources", "checkpoint", "artefacts", "started_at", "finished_at"),
     *("declared_access", "logits", FEATURES, *selection.OWN, *selection.ENSEMBLES),
 ]
-"""What is said of candidates alone. Tables take records apart cell by cell: the more these hold, the longer it takes."""
+"""What is said of candidates alone: the more a record holds, the longer tables take."""
 
 
 @dataclass(frozen=True)
