@@ -1,6 +1,6 @@
 """Time and memory of reports of large ledgers: ``python -m benchmarks.report [--trials 1000 10000]``.
 
-Each report is made in a process of its own, from a made-up ledger (see :mod:`benchmarks.ledgers`) with the predictions
+Each report is made by a command of its own, from a made-up ledger (see :mod:`benchmarks.ledgers`) with the predictions
 of every trial beside it. Seconds are those of the whole command, imports included.
 """
 
@@ -25,7 +25,10 @@ REPORTS = {"csv": ("csv", False), "md": ("md", False), "md with figures": ("md",
 
 
 def measure(results: Path, name: str, form: str, figures: bool) -> tuple[float, float, float, float]:
-    """(seconds, CPU seconds, peak MiB, MiB of the text) of one report; CPU time is that of its processes together."""
+    """(seconds, CPU seconds, peak MiB, MiB of the text) of one report.
+
+    CPU time is that of its processes together, the peak that of the larger one.
+    """
     file = results / f"{name}.{form}"
     command = [sys.executable, "-m", "sweep", "report", name, "--results", str(results), "--format", form]
     began = time.perf_counter()

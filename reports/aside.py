@@ -1,6 +1,6 @@
 """What a large report has done by a second process, while it reads the predictions of thousands of trials itself.
 
-Tests between methods and the importance of hyperparameters rest on libraries that take seconds to import.
+Tests between methods, the importance of hyperparameters and figures rest on libraries that take seconds to import.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import cache, partial
@@ -31,11 +31,13 @@ class Aside:
     """Begins work, and hands out its result when it is called for.
 
     Args:
-        pool: does the work; None: it is done here, when its result is first called for.
+        pool: one process, which does the work; None: it is done here, when its result is first called for.
     """
 
     def __init__(self, pool: Executor | None = None) -> None:
         self._pool = pool
+        # The pool is given one thing at a time: what waits there could not be taken back.
+        self._turns = None if pool is None else ThreadPoolExecutor(1)
 
     def begin(self, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> Callable[[], T]:
         """Begin; calling what is returned waits for the result.
@@ -43,22 +45,25 @@ class Aside:
         Where the other process has not begun by then, or was lost, the work is done here.
         """
         here = cache(partial(work, *given, **named))
-        if self._pool is None:
+        if self._pool is None or self._turns is None:
             return here
-        try:
-            future = self._pool.submit(work, *given, **named)
-        except BrokenProcessPool:
-            return here
+        pool = self._pool
+        turn = self._turns.submit(lambda: pool.submit(work, *given, **named).result())
 
         def result() -> T:
-            if future.cancel():
+            if turn.cancel():
                 return here()
             try:
-                return future.result()
+                return turn.result()
             except BrokenProcessPool:
                 return here()
 
         return result
+
+    def close(self) -> None:
+        """Forget what is not begun, and wait for what is."""
+        if self._turns is not None:
+            self._turns.shutdown(cancel_futures=True)
 
 
 HERE = Aside()
@@ -72,13 +77,27 @@ def second_process(ledgers: Sequence[Path]) -> Iterator[Aside]:
     Raises:
         LedgerError: there is no ledger, or it cannot be read.
     """
-    if (os.cpu_count() or 1) < 2 or sum(map(_trials, ledgers)) < LARGE:
+    if cores() < 2 or sum(map(_trials, ledgers)) < LARGE:
         yield HERE
         return
-    # Not forked: what uses a report as a library may hold threads and locks.
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_end_with_the_report) as pool:
+    try:
+        # Not forked: what uses a report as a library may hold threads and locks.
+        pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_end_with_the_report)
         pool.submit(statistics.load)
-        yield Aside(pool)
+    except (OSError, ImportError, NotImplementedError):  # no semaphores, or no process to be had
+        yield HERE
+        return
+    aside = Aside(pool)
+    try:
+        yield aside
+    finally:
+        aside.close()
+        pool.shutdown(cancel_futures=True)
+
+
+def cores() -> int:
+    """The CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _trials(path: Path) -> int:

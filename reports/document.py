@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -33,9 +33,6 @@ from reports.ledger import LedgerError
 from reports.results import METHOD, Results
 from reports.selection import ORACLE
 from reports.statistics import Comparison, Importance
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 class Format(StrEnum):
@@ -62,7 +59,7 @@ def render(
         form: what to write.
         criterion: what chooses trials; None: each experiment's own.
         everything: show trials of former plans, too.
-        aside: where statistics are computed, see :func:`reports.aside.second_process`.
+        aside: where statistics are computed and figures drawn, see :func:`reports.aside.second_process`.
 
     Raises:
         LedgerError: there is no ledger, or it cannot be read.
@@ -167,9 +164,10 @@ def _page(read: Sequence[Results], aside: Aside, refresh: int | None = None) -> 
     from reports import html  # noqa: PLC0415 - brings Jinja, which nothing else needs
 
     own = read[0]
+    blocks = document(own, aside)  # before the choices, which have the predictions read
     choices = [html.Choice(name, tables.criterion_name(name), selection.CRITERIA[name]) for name in own.criteria]
     oracle = html.Choice(ORACLE, ORACLE, "the best target accuracy at the last epoch; for reporting only")
-    return html.render(own.name, document(own, aside), [*choices, oracle], refresh, aside)
+    return html.render(own.name, blocks, [*choices, oracle], refresh, aside)
 
 
 def _as_json(own: Results) -> dict[str, Any]:
@@ -194,11 +192,26 @@ def _is_nan(value: object) -> bool:
 
 
 def document(own: Results, aside: Aside = HERE) -> Iterator[Block]:
-    """The blocks of one experiment's report; ``aside`` as for :func:`render`."""
-    groups = own.groups()
-    tests = [aside.begin(tables.compared, group, own.criterion) for group in groups]
-    importances = aside.begin(statistics.importances, tables.searched(own))
+    """The blocks of one experiment's report.
+
+    Args:
+        own: the experiment.
+        aside: begins at once with what rests on statistics; the rest is done as blocks are asked for.
+    """
+    searched = tables.searched(own)
+    tests = [aside.begin(tables.compared, group, own.criterion) for group in own.groups()]
+    return _blocks(own, tests, searched, aside.begin(statistics.importances, searched))
+
+
+Trials = Mapping[tables.MethodKey, pd.DataFrame]
+Importances = Callable[[], dict[tables.MethodKey, Importance]]
+
+
+def _blocks(
+    own: Results, tests: Sequence[Callable[[], Comparison | None]], searched: Trials, importances: Importances
+) -> Iterator[Block]:
     views = _Views(own)
+    groups = own.groups()
     comparisons = [result() for result in tests]
     yield Heading(1, own.name)
     yield f"{_standing(own)} {summary.summary(own, comparisons)}"
@@ -221,7 +234,7 @@ def document(own: Results, aside: Aside = HERE) -> Iterator[Block]:
         yield from _learning(own)
         yield from _representations(own)
         yield from _stopping(own)
-        yield from _hyperparameters(own, importances)
+        yield from _hyperparameters(own, searched, importances)
     yield Heading(2, "What it took")
     yield tables.effort(own)
     yield from _some(tables.failures(own))
@@ -350,7 +363,7 @@ def _stopping(own: Results) -> Iterator[Block]:
         )
 
 
-def _hyperparameters(own: Results, importances: Callable[[], dict[tables.MethodKey, Importance]]) -> Iterator[Block]:
+def _hyperparameters(own: Results, searched: Trials, importances: Importances) -> Iterator[Block]:
     found = importances()
     single = [table for group in own.groups() for table in _some(tables.single_params(own, group))]
     if found or single:
@@ -363,7 +376,7 @@ def _hyperparameters(own: Results, importances: Callable[[], dict[tables.MethodK
             "What each value of a hyperparameter gave: target accuracy in points above the average of the cell "
             "(a thin line is a pair, the thick one their mean)",
             "A panel per method and hyperparameter, the most important of each method first.",
-            partial(figures.slices, own, found),
+            partial(figures.slices, searched, found),
         )
 
 
@@ -378,7 +391,7 @@ def _learning(own: Results) -> Iterator[Block]:
                 _numbered("learning_curves", number, len(groups)),
                 "Learning curves of the chosen trials",
                 "Source validation, target accuracy and the criterion over the epochs, for each method and pair.",
-                partial(figures.learning_curves, own, records),
+                partial(figures.learning_curves, own.curves, records, own.criterion),
             )
 
 
@@ -464,12 +477,13 @@ def _comparisons(own: Results, views: _Views) -> Iterator[Block]:
     )
     references = tables.References()
     yield from _some(tables.risks(own, references))
-    if figures.distances(own) is not None:
+    measured = figures.with_distances(own)
+    if not measured.empty:
         yield Drawing(
             "proxy_a_distance",
             "Proxy A-distance of the representations over that of the inputs",
             "The distances of the table of risks; below the dotted line, the representation hides the domain better.",
-            partial(_distances, own),
+            partial(figures.distances, measured),
         )
     groups = own.groups()
     for number, group in enumerate(groups):
@@ -481,12 +495,6 @@ def _comparisons(own: Results, views: _Views) -> Iterator[Block]:
     if references.texts:
         sources = [f"[{number}] {text}" for text, number in references.texts.items()]
         yield Items("Sources of the published numbers:", sources)
-
-
-def _distances(own: Results) -> Figure:
-    figure = figures.distances(own)
-    assert figure is not None  # asked for where there is one
-    return figure
 
 
 def _comparison(

@@ -21,7 +21,7 @@ from reports import selection, statistics
 from reports.blocks import Drawing
 from reports.results import METHOD, Results, dicts
 from reports.statistics import ALPHA, Comparison, Importance
-from reports.tables import MethodKey, criterion_name, initials, names_of, pairs_of, value_text
+from reports.tables import MethodKey, criterion_name, initials, names_of, pairs_of, short_names, value_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,23 +132,24 @@ def heat_map(records: pd.DataFrame) -> Figure:
     return figure
 
 
-def learning_curves(results: Results, records: pd.DataFrame) -> Figure:
+def learning_curves(curves: pd.DataFrame, records: pd.DataFrame, criterion: str) -> Figure:
     """Target accuracy, source validation and a criterion over the epochs of the chosen trials, a panel per method.
 
     A thin line is a pair; a thick one is the mean over pairs, as far as all of them ran. The criterion is the one that
     chose, or, where that one compares trials, the one that stopped them; it has its own scale.
 
     Args:
-        results: the experiment.
+        curves: the experiment's, see :class:`reports.results.Results`.
         records: the cells to draw.
+        criterion: what chose.
     """
     names = names_of(records)
-    criterion = selection.of_one_trial(results.criterion)
+    criterion = selection.of_one_trial(criterion)
     figure, grid = panels(len(names))
-    curves = dict(list(results.curves.groupby("trial")))
+    by_trial = dict(list(curves.groupby("trial")))
     for axes, (key, name) in zip(grid, names.items(), strict=True):
         own = records[(records[METHOD] == list(key)).all(axis=1)]
-        epochs = pd.concat([curves[trial] for trial in own["trial"]])
+        epochs = pd.concat([by_trial[trial] for trial in own["trial"]])
         shown = ["source_validation", "target_accuracy", criterion]
         _panel(axes, {what: epochs.pivot_table(index="epoch", columns="trial", values=what) for what in shown})
         axes.set_title(name, fontsize=8)
@@ -220,20 +221,20 @@ def stopping(lengths: Mapping[str, Mapping[int, int]]) -> Figure:
     return figure
 
 
-def slices(results: Results, found: Mapping[MethodKey, Importance]) -> Figure:
+def slices(searched: Mapping[MethodKey, pd.DataFrame], found: Mapping[MethodKey, Importance]) -> Figure:
     """What each param's values gave, a panel for each: target accuracy minus the average of its cell.
 
     A thin line is a pair, of trials that differ in other params the mean; the thick line is the mean over pairs.
 
     Args:
-        results: the experiment.
+        searched: the trials of each method, see :func:`reports.tables.searched`.
         found: what the params of each method decided, as :func:`reports.statistics.importances` finds it.
     """
-    names = names_of(results.candidates)
+    names = short_names(searched)
     figure, grid = panels(sum(len(each.shares) for each in found.values()))
     waiting = iter(grid)
     for key, each in found.items():
-        own = results.candidates[(results.candidates[METHOD] == list(key)).all(axis=1)]
+        own = searched[key]
         for param in each.shares:
             axes = next(waiting)
             effects = statistics.by_value(own, param, each.values[param])
@@ -294,18 +295,23 @@ def critical_difference(comparison: Comparison) -> Figure:
     return figure
 
 
-def distances(results: Results) -> Figure | None:
-    """Proxy A-distance of representations over that of raw inputs, a point a cell; None where none was measured.
+def with_distances(results: Results) -> pd.DataFrame:
+    """The records of the chosen trials for which both proxy A-distances were measured."""
+    if "pad_representation" not in results.records:
+        return results.records.head(0)
+    records = results.records[results.records["selection"] == results.criterion]
+    return records.dropna(subset=["pad_input", "pad_representation"])
+
+
+def distances(measured: pd.DataFrame) -> Figure:
+    """Proxy A-distance of representations over that of raw inputs, a point a cell.
 
     As figure 3 of Ganin et al. 2016: below the diagonal, the representation hides the domain better than the inputs.
     What was made of the inputs before (mSDA) counts as representation: the axis is that of the untouched inputs.
+
+    Args:
+        measured: see :func:`with_distances`.
     """
-    if "pad_representation" not in results.records:
-        return None
-    records = results.records[results.records["selection"] == results.criterion]
-    measured = records.dropna(subset=["pad_input", "pad_representation"])
-    if measured.empty:
-        return None
     untouched = measured.groupby(["source", "target"])["pad_input"].first()
     short = initials([*measured["source"], *measured["target"]])
     figure = blank(6.4, 4.6)

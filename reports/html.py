@@ -48,7 +48,8 @@ def render(
 
     Args:
         title: of the page.
-        blocks: what it says. They are rendered as they come: some depend on those before them.
+        blocks: what it says. They are rendered as they come, since some depend on those before them,
+            but for figures.
         choices: the ways of choosing trials that the selector offers, the experiment's own first.
         refresh: seconds after which the page loads itself again; None: never.
         aside: where figures are drawn.

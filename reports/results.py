@@ -91,7 +91,8 @@ class Results:
         environments: of each driver run, oldest first.
         criterion: what chooses trials.
         trials: the ledger's trials, with the protocol's parts as columns.
-        candidates: see :func:`reports.selection.candidates`, with the protocol's parts as columns.
+        candidates: see :func:`reports.selection.candidates`, with the protocol's parts as columns; already as
+            :attr:`derived` where what chooses compares trials.
         records: one row per cell and way of choosing (the criterion, then ``oracle``), in plan order; columns as
             in :data:`COLUMNS` and :data:`GROUP`.
         curves: every epoch of the trials that the criterion chose: ``trial``, ``epoch``, ``target_accuracy`` and
@@ -189,7 +190,7 @@ def read_open(ledger: Ledger, criterion: str | None = None, everything: bool = F
     criterion = criterion or experiment.get("criterion") or selection.DEFAULT
     trials = _with_protocol(ledger.trials(everything))
     candidates = _with_protocol(selection.candidates(ledger, everything))
-    if criterion not in selection.OWN or candidates[criterion].isna().any():
+    if criterion not in selection.OWN:
         candidates = selection.with_derived(candidates)
     records = _judged(name, experiment, trials, candidates, criterion)
     epochs = ledger.history(records[records["selection"] == criterion]["trial"])

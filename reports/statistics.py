@@ -105,12 +105,12 @@ def compare(accuracies: pd.DataFrame) -> Comparison | None:
     Returns:
         The tests; None with fewer than three methods or two pairs, which Friedman's test cannot compare.
     """
-    from statsmodels.stats.multitest import multipletests  # noqa: PLC0415
-
     table = accuracies.dropna(axis="columns").round(_TIE)
     pairs, methods = table.shape
     if methods < 3 or pairs < 2:
         return None
+    from statsmodels.stats.multitest import multipletests  # noqa: PLC0415
+
     ranks = (-table).rank(axis="columns").mean().sort_values(kind="stable")
     alike = (table.nunique(axis="columns") == 1).all()  # no ranks to compare: the statistic would be 0/0
     statistic, p = (0.0, 1.0) if alike else scipy.stats.friedmanchisquare(*table.to_numpy().T)

@@ -101,8 +101,13 @@ def _label(method: str, few: str) -> str:
 
 
 def names_of(records: pd.DataFrame) -> dict[MethodKey, str]:
-    """A short name for each row of a matrix: the method's, with what tells it from its namesakes."""
-    keys = list(records[METHOD].drop_duplicates().itertuples(index=False, name=None))
+    """A short name for each row of a matrix, see :func:`short_names`."""
+    return short_names(records[METHOD].drop_duplicates().itertuples(index=False, name=None))
+
+
+def short_names(rows: Iterable[MethodKey]) -> dict[MethodKey, str]:
+    """A short name for each: the method's, with what tells it from its namesakes."""
+    keys = list(rows)
 
     def name(key: MethodKey) -> str:
         namesakes = [other for other in keys if other[0] == key[0]]

@@ -14,14 +14,11 @@ from typing import Any
 
 import torch
 
+from reports.aside import cores
+
 PACKAGES = ("ray", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
 _FOLDERS = ("--data-root", "--results", "--address")
 _CHECKOUT = Path(__file__).resolve().parent.parent
-
-
-def cores() -> int:
-    """The CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory_gib() -> float | None:

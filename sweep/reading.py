@@ -110,8 +110,8 @@ def report(
         for path in logs.export(paths, export_logs, criterion, everything):
             err.print(f"wrote {path}", markup=False)
         return
-    # Rows alone say nothing of what a second process would work on.
-    tested = [] if form in (document.Format.CSV, document.Format.JSON) else paths
+    # Rows alone say nothing of what a second process would work on; a page that is watched leaves the core to trials.
+    tested = [] if watch or form in (document.Format.CSV, document.Format.JSON) else paths
     if output is None and form is not document.Format.HTML:
         with second_process(tested) as aside:
             print(document.render(paths, form, criterion, everything, aside))

@@ -55,7 +55,7 @@ def test_the_two_by_two_table_has_our_numbers_and_those_published_for_the_same_i
 
 
 def test_distances_are_drawn_over_those_of_the_untouched_inputs(own: results.Results) -> None:
-    figure = figures.distances(own)
+    figure = figures.distances(figures.with_distances(own))
     assert figure is not None
     points = {c.get_label(): c.get_offsets().tolist() for c in figure.axes[0].collections}
     assert points == {
@@ -77,4 +77,4 @@ def test_of_experiments_that_measure_no_risk_the_report_says_nothing_of_it(tmp_p
         ledger.record_epoch("0", 1, 70.0, {"information_maximization": 0.1}, {"loss": 1.0}, 1.0, state="done")
     plain = results.read(path)
     assert tables.risks(plain, tables.References()) is None
-    assert figures.distances(plain) is None
+    assert figures.with_distances(plain).empty
