@@ -370,7 +370,7 @@ def _hyperparameters(own: Results, searched: Trials, importances: Importances) -
         yield Heading(2, "Hyperparameters")
     yield from single
     if found:
-        yield tables.importances(own, found)
+        yield tables.importances(searched, found)
         yield Drawing(
             "hyperparameters",
             "What each value of a hyperparameter gave: target accuracy in points above the average of the cell "

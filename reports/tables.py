@@ -516,10 +516,10 @@ def searched(results: Results) -> dict[MethodKey, pd.DataFrame]:
     }
 
 
-def importances(results: Results, found: Mapping[MethodKey, Importance]) -> Table:
-    """Which hyperparameters mattered, of those :func:`searched`."""
+def importances(methods: Iterable[MethodKey], found: Mapping[MethodKey, Importance]) -> Table:
+    """Which hyperparameters mattered, of the methods that :func:`searched`."""
     rows: list[list[Cell | str]] = []
-    names = names_of(results.candidates)
+    names = short_names(methods)
     for key, each in found.items():
         for param, share in each.shares.items():
             values = ", ".join(value_text(value) for value in each.values[param][:_SHOWN_VALUES])

@@ -56,7 +56,6 @@ def test_the_two_by_two_table_has_our_numbers_and_those_published_for_the_same_i
 
 def test_distances_are_drawn_over_those_of_the_untouched_inputs(own: results.Results) -> None:
     figure = figures.distances(figures.with_distances(own))
-    assert figure is not None
     points = {c.get_label(): c.get_offsets().tolist() for c in figure.axes[0].collections}
     assert points == {
         "shallow_nn, bow5000": [[1.84, 0.90]],
