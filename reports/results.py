@@ -73,13 +73,6 @@ COLUMNS = [
 """The columns of the CSV. Accuracies are percentages."""
 
 
-_OF_TRIALS = [
-    *("position", "role", "attempts", "error", "resources", "checkpoint", "artefacts", "started_at", "finished_at"),
-    *("declared_access", "logits", FEATURES, *selection.OWN, *selection.ENSEMBLES),
-]
-"""What is said of candidates alone: the more a record holds, the longer tables take."""
-
-
 @dataclass(frozen=True)
 class Results:
     """An experiment, read once.
@@ -257,7 +250,7 @@ def _records(candidates: pd.DataFrame, trials: pd.DataFrame, criterion: str) -> 
     by_oracle["best_over_epochs"] = by_oracle.pop("top")
     # Both are in plan order of the chosen trials; tables want that of the cells.
     order = {cell: i for i, cell in enumerate(trials[CELL].drop_duplicates().itertuples(index=False, name=None))}
-    records = pd.concat([by_criterion, by_oracle], ignore_index=True).drop(columns=_OF_TRIALS, errors="ignore")
+    records = pd.concat([by_criterion, by_oracle], ignore_index=True)
     records["order"] = [order[cell] for cell in records[CELL].itertuples(index=False, name=None)]
     waiting = trials[(trials["role"] == "search") & trials["state"].isin(["pending", "running"])]
     records = records.join(waiting.groupby(CELL).size().rename("unfinished"), on=CELL)
