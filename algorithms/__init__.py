@@ -1,1 +1,5 @@
-"""The transfer-learning methods, each in a file of its own; no ray, no file paths, no global state."""
+"""Transfer-learning methods: no Ray, no file paths, no global state."""
+
+import transfer_sweep
+
+transfer_sweep.refuse_bare(__name__)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from datasets.base import Samples, ValueRange
+from transfer_sweep.datasets.base import Samples, ValueRange
 
 LabelAccess = Literal["none", "few", "target_train"]
 StateDict = dict[str, Any]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from algorithms.base import Algorithm, Prediction, StateDict
+from transfer_sweep.algorithms.base import Algorithm, Prediction, StateDict
 
 
 class CrossFit:

@@ -7,10 +7,8 @@ import inspect
 import pkgutil
 from functools import cache
 
-from algorithms import deep, shallow
-from algorithms.base import Algorithm
-
-_PRIVATE = {"base"}
+from transfer_sweep.algorithms import deep, shallow
+from transfer_sweep.algorithms.base import Algorithm
 
 
 @cache
@@ -20,7 +18,7 @@ def names() -> dict[str, str]:
         module.name: family
         for family, package in (("shallow", shallow), ("deep", deep))
         for module in pkgutil.iter_modules(package.__path__)
-        if module.name not in _PRIVATE
+        if not module.name.startswith("_")
     }
 
 
@@ -31,7 +29,7 @@ def get(name: str) -> type[Algorithm]:
     Raises:
         KeyError: there is no such method.
     """
-    module = importlib.import_module(f"algorithms.{names()[name]}.{name}")
+    module = importlib.import_module(f"transfer_sweep.algorithms.{names()[name]}.{name}")
     for _, cls in inspect.getmembers(module, inspect.isclass):
         if issubclass(cls, Algorithm) and cls.__module__ == module.__name__ and cls.__dict__.get("name") == name:
             return cls

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
-from reports import selection
-from reports.criteria import Predictions
-from reports.ledger import Ledger
-from reports.selection import CELL
+from transfer_sweep.reports import selection
+from transfer_sweep.reports.criteria import Predictions
+from transfer_sweep.reports.ledger.ledger import Ledger
+from transfer_sweep.reports.selection import CELL
 
 PAIR = ["source", "target"]
 QUARTERS = (0.25, 0.5, 0.75)

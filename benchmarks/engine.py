@@ -20,10 +20,10 @@ from tabulate import tabulate
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from algorithms import registry
-from algorithms.base import Task
-from algorithms.networks import DomainDiscriminator, reverse_gradient
-from datasets.base import Samples
+from transfer_sweep.algorithms import registry
+from transfer_sweep.algorithms.base import Task
+from transfer_sweep.algorithms.networks import DomainDiscriminator, reverse_gradient
+from transfer_sweep.datasets.base import Samples
 
 CLASSES, BATCH, EPOCHS = 31, 64, 1000  # so many epochs that no schedule comes to its end
 

@@ -22,11 +22,11 @@ from sklearn.neighbors import KNeighborsClassifier
 from tabulate import tabulate
 from threadpoolctl import threadpool_info
 
-from algorithms.base import Task
-from algorithms.shallow.jda import JDA, JDAParams
-from algorithms.shallow.tca import TCA, TCAParams
-from datasets.base import Samples
-from datasets.office_caltech10 import OfficeCaltech10
+from transfer_sweep.algorithms.base import Task
+from transfer_sweep.algorithms.shallow.jda import JDA, JDAParams
+from transfer_sweep.algorithms.shallow.tca import TCA, TCAParams
+from transfer_sweep.datasets.base import Samples
+from transfer_sweep.datasets.office_caltech10 import OfficeCaltech10
 
 Labels = NDArray[np.int64]
 

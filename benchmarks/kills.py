@@ -24,8 +24,8 @@ from typing import Any
 import psutil
 from tabulate import tabulate
 
-from reports.ledger import FILE, FINISHED, Ledger
-from sweep.reading import BAD_INPUT
+from transfer_sweep.reports.ledger.ledger import FILE, FINISHED, Ledger
+from transfer_sweep.sweep.cli.results import BAD_INPUT
 
 EXPERIMENT = """
 dataset: offline_digits

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.ledger import Ledger, TrialRow, canonical
+from transfer_sweep.reports.ledger.ledger import Ledger, TrialRow, canonical
 
 DOMAINS = ("amazon", "dslr", "webcam")
 PAIRS = tuple(itertools.permutations(DOMAINS, 2))

@@ -20,9 +20,10 @@ import ray
 from rich.console import Console
 from tabulate import tabulate
 
-from reports.ledger import TrialRow
-from sweep import environment, experiment
-from sweep.runner import Run, Settings
+from transfer_sweep.reports.ledger.ledger import TrialRow
+from transfer_sweep.sweep import environment
+from transfer_sweep.sweep.config import schema as experiment
+from transfer_sweep.sweep.runner import Run, Settings
 
 EXPERIMENT = """
 dataset: offline_digits

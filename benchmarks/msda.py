@@ -22,8 +22,8 @@ from scipy.sparse import csr_array, vstack
 from tabulate import tabulate
 from threadpoolctl import threadpool_info
 
-from algorithms.msda import MSDAParams, denoiser, msda, span_coordinates
-from datasets.amazon_reviews import FEATURES, AmazonReviews
+from transfer_sweep.algorithms.representations.msda import MSDAParams, denoiser, msda, span_coordinates
+from transfer_sweep.datasets.amazon_reviews import FEATURES, AmazonReviews
 
 Matrix = NDArray[np.floating[Any]]
 

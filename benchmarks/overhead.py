@@ -19,12 +19,13 @@ from ray import tune
 from rich.console import Console
 from tabulate import tabulate
 
-from algorithms.base import Algorithm, Params, Prediction, StateDict
-from reports import selection
-from reports.ledger import FILE, Ledger
-from sweep import experiment, tasks
-from sweep.runner import Run, Settings
-from sweep.trainable import TransferTrial, TrialSpec
+from transfer_sweep.algorithms.base import Algorithm, Params, Prediction, StateDict
+from transfer_sweep.reports import selection
+from transfer_sweep.reports.ledger.ledger import FILE, Ledger
+from transfer_sweep.sweep.config import schema as experiment
+from transfer_sweep.sweep.engine.trainable import TransferTrial, TrialSpec
+from transfer_sweep.sweep.runner import Run, Settings
+from transfer_sweep.sweep.trial import task as tasks
 
 CELLS = 10
 EXPERIMENT = """
@@ -118,7 +119,7 @@ def tune_defaults(trials: int) -> float:
 
 def plain_loop(run: Run, trials: int) -> float:
     """Seconds per trial of the same build and scoring in a bare loop."""
-    from sweep import features  # noqa: PLC0415
+    from transfer_sweep.sweep.trial import inputs as features  # noqa: PLC0415
 
     keys = [("rendered", "raw"), ("photo", "raw")]
     found = features.load(run.dataset, keys, run.settings.cache, lambda *_: None)

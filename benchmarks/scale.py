@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from reports.ledger import FILE, Ledger
+from transfer_sweep.reports.ledger.ledger import FILE, Ledger
 
 NAME = "scale"
 LEFT = 10  # trials that the resumed run still has to do
@@ -66,9 +66,9 @@ def run(folder: Path, address: str | None) -> None:
     from rich.console import Console  # noqa: PLC0415 - only the run itself needs torch and Ray
 
     from benchmarks.overhead import QuickRun  # noqa: PLC0415
-    from sweep import experiment as experiments  # noqa: PLC0415
-    from sweep.cluster import Cluster  # noqa: PLC0415
-    from sweep.runner import Settings  # noqa: PLC0415
+    from transfer_sweep.sweep.config import schema as experiments  # noqa: PLC0415
+    from transfer_sweep.sweep.engine.cluster import Cluster  # noqa: PLC0415
+    from transfer_sweep.sweep.runner import Settings  # noqa: PLC0415
 
     console = Console(stderr=True)
     times: list[float] = []

@@ -19,7 +19,7 @@ from scipy.sparse import csr_array
 from sklearn.datasets import load_svmlight_file
 from sklearn.feature_extraction.text import TfidfTransformer
 
-from datasets.base import DataError, Dataset, Domain, FileCheck, Options, RemoteFile, Samples
+from transfer_sweep.datasets.base import DataError, Dataset, Domain, FileCheck, Options, RemoteFile, Samples
 
 FEATURES = 5000
 _TEST = {"books": 4465, "dvd": 3586, "electronics": 5681, "kitchen": 5945}

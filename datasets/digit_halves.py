@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
-from datasets.base import DataError, Dataset, Domain, FileCheck, Samples
-from datasets.digits import Digits, DigitsOptions
+from transfer_sweep.datasets.base import DataError, Dataset, Domain, FileCheck, Samples
+from transfer_sweep.datasets.digits import Digits, DigitsOptions
 
 
 class DigitHalvesOptions(DigitsOptions):

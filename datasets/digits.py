@@ -26,7 +26,7 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 from scipy.io import loadmat
 
-from datasets.base import (
+from transfer_sweep.datasets.base import (
     DataError,
     Dataset,
     Domain,
@@ -37,9 +37,9 @@ from datasets.base import (
     ValueRange,
     beside_published,
 )
-from datasets.cache import cached_array, content_key
-from datasets.strokes import isolate, square
-from datasets.synthetic_numbers import VERSION, draw_labels, draw_numbers
+from transfer_sweep.datasets.images.drawn_numbers import VERSION, draw_labels, draw_numbers
+from transfer_sweep.datasets.images.strokes import isolate, square
+from transfer_sweep.datasets.io.cache import cached_array, content_key
 
 _MNIST_BOX = 20  # pixels: MNIST's digits are scaled into a box of this size in the middle of 28×28
 _SYN_TEST = 9553  # as published

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from datasets.base import RemoteFile
-from datasets.image_folder import ImageFolderDataset
+from transfer_sweep.datasets.base import RemoteFile
+from transfer_sweep.datasets.images.folders import ImageFolderDataset
 
 CLASSES = (
     "back_pack",

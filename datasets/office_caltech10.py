@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 from sklearn.preprocessing import normalize, scale
 
-from datasets.base import DataError, Dataset, Domain, FileCheck, RemoteFile, Samples
+from transfer_sweep.datasets.base import DataError, Dataset, Domain, FileCheck, RemoteFile, Samples
 
 _BINS = 800
 _FILES = {

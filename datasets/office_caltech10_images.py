@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from datasets import office31
-from datasets.base import RemoteFile
-from datasets.image_folder import ImageFolderDataset
-from datasets.office_caltech10 import OfficeCaltech10
+from transfer_sweep.datasets import office31
+from transfer_sweep.datasets.base import RemoteFile
+from transfer_sweep.datasets.images.folders import ImageFolderDataset
+from transfer_sweep.datasets.office_caltech10 import OfficeCaltech10
 
 
 class OfficeCaltech10Images(ImageFolderDataset):

@@ -24,10 +24,10 @@ from PIL import Image, ImageDraw, ImageFilter
 from pydantic import Field
 from sklearn.datasets import load_digits, load_sample_images
 
-from datasets.base import DataError, Dataset, Domain, FileCheck, Options, Samples
-from datasets.splits import holdout
-from datasets.strokes import isolate, square
-from datasets.typefaces import FACES, face
+from transfer_sweep.datasets.base import DataError, Dataset, Domain, FileCheck, Options, Samples
+from transfer_sweep.datasets.images.strokes import isolate, square
+from transfer_sweep.datasets.images.typefaces import FACES, face
+from transfer_sweep.datasets.splits import holdout
 
 _UCI_TEST = 597  # of 1797: two thirds to train on, as many as the other domains have roughly
 _BORDER = 2  # pixels around an enlarged scan, which itself fills its 8×8 to the edge

@@ -7,10 +7,10 @@ import inspect
 import pkgutil
 from functools import cache
 
-import datasets
-from datasets.base import Dataset
+from transfer_sweep import datasets
+from transfer_sweep.datasets.base import Dataset
 
-_PRIVATE = {"base", "registry", "fetch", "cache", "splits", "image_folder", "typefaces", "strokes", "synthetic_numbers"}
+_PRIVATE = {"base", "registry", "splits", "io", "images"}
 
 
 @cache
@@ -28,7 +28,7 @@ def get(name: str) -> type[Dataset]:
     """
     if name not in names():
         raise KeyError(name)
-    module = importlib.import_module(f"datasets.{name}")
+    module = importlib.import_module(f"transfer_sweep.datasets.{name}")
     for _, cls in inspect.getmembers(module, inspect.isclass):
         if issubclass(cls, Dataset) and cls.__module__ == module.__name__ and cls.__dict__.get("name") == name:
             return cls

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
-from datasets.base import (
+from transfer_sweep.datasets.base import (
     DataError,
     Dataset,
     Domain,
@@ -34,8 +34,8 @@ from datasets.base import (
     ValueRange,
     beside_published,
 )
-from datasets.cache import cached_array, content_key
-from datasets.strokes import square
+from transfer_sweep.datasets.images.strokes import square
+from transfer_sweep.datasets.io.cache import cached_array, content_key
 
 _DECODER = "pillow, rgb, bilinear, 1"  # part of the cache's key: change it with how images are decoded
 _PUBLISHED = {"syn_signs": (90_000, 10_000), "gtsrb": (39_209, 12_630)}  # training and test images

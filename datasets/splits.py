@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
-from datasets.base import DataError
+from transfer_sweep.datasets.base import DataError
 
 Indices = NDArray[np.int64]
 

@@ -17,8 +17,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from reports import statistics
-from reports.ledger import Ledger
+from transfer_sweep.reports import statistics
+from transfer_sweep.reports.ledger.ledger import Ledger
 
 LARGE = 500
 """Trials from which on a process of its own is worth its start."""

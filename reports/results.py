@@ -16,10 +16,12 @@ from typing import Any
 
 import pandas as pd
 
-from reports import few_labels, paper, selection
-from reports.kept import FEATURES
-from reports.ledger import FINISHED, Ledger, canonical
-from reports.selection import CELL, ORACLE
+from transfer_sweep.reports import published as paper
+from transfer_sweep.reports import selection
+from transfer_sweep.reports.ledger import few_labels
+from transfer_sweep.reports.ledger.artefacts import FEATURES
+from transfer_sweep.reports.ledger.ledger import FINISHED, Ledger, canonical
+from transfer_sweep.reports.selection import CELL, ORACLE
 
 GROUP = ["dataset", "profile", "options", "holdout", "transductive"]
 """Numbers share a table only where these agree. Backbone and training may differ, and are printed in each row."""
@@ -84,7 +86,7 @@ class Results:
         environments: of each driver run, oldest first.
         criterion: what chooses trials.
         trials: the ledger's trials, with the protocol's parts as columns.
-        candidates: see :func:`reports.selection.candidates`, with the protocol's parts as columns; already as
+        candidates: see :func:`candidates`, with the protocol's parts as columns; already as
             :attr:`derived` where what chooses compares trials.
         records: one row per cell and way of choosing (the criterion, then ``oracle``), in plan order; columns as
             in :data:`COLUMNS` and :data:`GROUP`.
@@ -111,7 +113,7 @@ class Results:
 
     @cached_property
     def derived(self) -> pd.DataFrame:
-        """The candidates with what their stored predictions give: :func:`reports.selection.with_derived`.
+        """The candidates with what their stored predictions give: :func:`with_derived`.
 
         They are read when this is first asked for, which takes a while where trials are many.
         """

@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reports import criteria
-from reports.kept import FEATURES
-from reports.ledger import Ledger, canonical
+from transfer_sweep.reports import criteria
+from transfer_sweep.reports.ledger.artefacts import FEATURES
+from transfer_sweep.reports.ledger.ledger import Ledger, canonical
 
 DEFAULT = "information_maximization"
 STOPPING = "information_maximization"
@@ -263,7 +263,7 @@ _PAIR = ["dataset", "source", "target", "declared_access", *_OF_PROTOCOL]
 
 
 def _agreement(rows: pd.DataFrame) -> pd.DataFrame:
-    """:data:`ENSEMBLES` of trials that compete: see :class:`reports.criteria.Ensemble`. Collapsed ones have no vote."""
+    """:data:`ENSEMBLES` of trials that compete: see :class:`Ensemble`. Collapsed ones have no vote."""
     protocols = {text: json.loads(text) for text in rows["protocol"].unique()}
     # What a pair's trials must share for their target samples to be the same, and none to have seen their labels.
     parts = {

@@ -23,8 +23,8 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
-from reports import selection
-from reports.selection import CELL
+from transfer_sweep.reports import selection
+from transfer_sweep.reports.selection import CELL
 
 K = TypeVar("K")
 
@@ -169,7 +169,7 @@ def importance(candidates: pd.DataFrame) -> Importance | None:
     understanding, no choice is made by it.
 
     Args:
-        candidates: of one method under one protocol, see :func:`reports.selection.candidates`; of their columns,
+        candidates: of one method under one protocol, see :func:`candidates`; of their columns,
             those in :data:`LEARNT_FROM` are looked at.
 
     Returns:

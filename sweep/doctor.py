@@ -11,10 +11,12 @@ from pathlib import Path
 
 import torch
 
-import datasets
-import datasets.registry
-from algorithms.networks.backbones import BackboneError, load_pretrained
-from sweep import environment
+import transfer_sweep
+from transfer_sweep.algorithms.networks.backbones import BackboneError, load_pretrained
+from transfer_sweep.datasets import registry as dataset_registry
+from transfer_sweep.sweep import environment
+
+transfer_sweep.refuse_bare(__name__)
 
 MIN_FREE_GIB = 5
 
@@ -39,7 +41,7 @@ class Finding:
 
 
 def examine(data_root: Path | None, results: Path) -> list[Finding]:
-    """Ray, torch, GPU, cores, disk, data root, weights and the ``datasets`` name."""
+    """Ray, torch, GPU, cores, disk, data root, and weights."""
     return [
         *_packages(),
         _dashboard(),
@@ -50,7 +52,6 @@ def examine(data_root: Path | None, results: Path) -> list[Finding]:
         _results(results),
         *_data(data_root),
         _weights(),
-        _name(),
     ]
 
 
@@ -104,8 +105,8 @@ def _data(root: Path | None) -> list[Finding]:
         advice = "name one with --data-root or SWEEP_DATA_ROOT; quickstart and offline_digits need none"
         return [Finding("data root", False, str(root) if root else "not set", advice)]
     found = [Finding("data root", True, str(root))]
-    for name in datasets.registry.names():
-        kind = datasets.registry.get(name)
+    for name in dataset_registry.names():
+        kind = dataset_registry.get(name)
         if not kind.needs_root:
             continue
         # A look at the top of each, not at every file: `data verify` does that.
@@ -121,9 +122,3 @@ def _weights() -> Finding:
     except BackboneError as error:
         return Finding("offline backbone", False, "no efficientnet_lite0 weights", str(error))
     return Finding("offline backbone", True, "efficientnet_lite0 weights")
-
-
-def _name() -> Finding:
-    fine = getattr(datasets, "PROJECT", None) == "transfer-sweep"
-    advice = "another package `datasets` is in the way: install in a fresh environment"
-    return Finding("`import datasets`", fine, "ours" if fine else str(datasets.__file__), advice, needed=True)

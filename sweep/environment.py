@@ -14,7 +14,10 @@ from typing import Any
 
 import torch
 
-from reports.aside import cores
+import transfer_sweep
+from transfer_sweep.reports.aside import cores
+
+transfer_sweep.refuse_bare(__name__)
 
 PACKAGES = ("ray", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
 _FOLDERS = ("--data-root", "--results", "--address")

@@ -23,22 +23,31 @@ import torch
 from ray import tune
 from rich.console import Console
 
-import algorithms.registry
-from algorithms.networks.backbones import BackboneError, load_pretrained
-from datasets.base import Dataset
-from reports import selection
-from reports.ledger import FILE, FINISHED, Ledger, TrialRow
-from sweep import SweepError, artefacts, environment, features, gpu, plan, resources
-from sweep.artefacts import Keeper
-from sweep.cluster import Cluster
-from sweep.experiment import Experiment, load, profiles
-from sweep.forecast import Forecast, forecast
-from sweep.monitoring import Metrics, TensorBoard, hyperparameters
-from sweep.progress import Announcer, Board, View, best_of
-from sweep.recorder import Recorder, disk_full
-from sweep.scheduler import CellASHA, InOrder, Rungs, looked_up_once, trial_id
-from sweep.storage import Storage
-from sweep.trainable import Probe, Shared, TransferTrial, TrialSpec
+import transfer_sweep
+from transfer_sweep.algorithms import registry as method_registry
+from transfer_sweep.algorithms.networks.backbones import BackboneError, load_pretrained
+from transfer_sweep.datasets.base import Dataset
+from transfer_sweep.reports import selection
+from transfer_sweep.reports.ledger.ledger import FILE, FINISHED, Ledger, TrialRow
+from transfer_sweep.sweep import environment
+from transfer_sweep.sweep.config.schema import Experiment, load, profiles
+from transfer_sweep.sweep.engine.checkpoint_storage import Storage
+from transfer_sweep.sweep.engine.cluster import Cluster
+from transfer_sweep.sweep.engine.ledger_callback import Recorder, disk_full
+from transfer_sweep.sweep.engine.metrics import Metrics, TensorBoard, hyperparameters
+from transfer_sweep.sweep.engine.scheduler import CellASHA, InOrder, Rungs, looked_up_once, trial_id
+from transfer_sweep.sweep.engine.trainable import Probe, Shared, TransferTrial, TrialSpec
+from transfer_sweep.sweep.errors import SweepError
+from transfer_sweep.sweep.planning import trials as plan
+from transfer_sweep.sweep.planning.forecast import Forecast, forecast
+from transfer_sweep.sweep.progress.run_state import Announcer, Board, View, best_of
+from transfer_sweep.sweep.resources import gpu_memory as gpu
+from transfer_sweep.sweep.resources import shares as resources
+from transfer_sweep.sweep.trial import inputs as features
+from transfer_sweep.sweep.trial import model_files as artefacts
+from transfer_sweep.sweep.trial.model_files import Keeper
+
+transfer_sweep.refuse_bare(__name__)
 
 CHECKPOINTS = "checkpoints"
 MAX_FAILURES = 3  # losses of a trial's process or node, each continued from its checkpoint
@@ -186,7 +195,7 @@ class Run:
         return self._wanted(row) and states[row.id] not in FINISHED and row.id not in self._failed
 
     def _record_run(self, ledger: Ledger) -> None:
-        methods = {m: algorithms.registry.get(m) for m in self.experiment.methods}
+        methods = {m: method_registry.get(m) for m in self.experiment.methods}
         ledger.set_meta(
             "experiment",
             {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from algorithms.networks.batch_norm import estimate_statistics
-from algorithms.training import Batch, DeepMethod
+from transfer_sweep.algorithms.deep._base import Batch, DeepMethod
+from transfer_sweep.algorithms.networks.batch_norm import estimate_statistics
 
 
 class AdaBN(DeepMethod):

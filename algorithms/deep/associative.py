@@ -6,8 +6,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from algorithms.losses.association import walker_and_visit
-from algorithms.training import AdaptationMethod, AdaptationParams, Batch
+from transfer_sweep.algorithms.deep._base import AdaptationMethod, AdaptationParams, Batch
+from transfer_sweep.algorithms.losses.association import walker_and_visit
 
 
 class AssociativeParams(AdaptationParams):

@@ -6,11 +6,11 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from algorithms.losses.entropy import entropy
-from algorithms.networks import Network
-from algorithms.networks.batch_norm import align_domains
-from algorithms.schedules import LambdaSchedule
-from algorithms.training import AdaptationMethod, AdaptationParams, Batch
+from transfer_sweep.algorithms.deep._base import AdaptationMethod, AdaptationParams, Batch
+from transfer_sweep.algorithms.losses.entropy import entropy
+from transfer_sweep.algorithms.networks import Network
+from transfer_sweep.algorithms.networks.batch_norm import align_domains
+from transfer_sweep.algorithms.schedules import LambdaSchedule
 
 
 class AutoDIALParams(AdaptationParams):

@@ -7,11 +7,16 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softmax
 
-from algorithms.deep.dann import DANNParams
-from algorithms.losses.adversarial import domain_confusion
-from algorithms.losses.entropy import entropy_weights
-from algorithms.networks import DomainDiscriminator, MultilinearMap, RandomizedMultilinearMap, reverse_gradient
-from algorithms.training import AdaptationMethod, Batch
+from transfer_sweep.algorithms.deep._base import AdaptationMethod, Batch
+from transfer_sweep.algorithms.deep.dann import DANNParams
+from transfer_sweep.algorithms.losses.adversarial import domain_confusion
+from transfer_sweep.algorithms.losses.entropy import entropy_weights
+from transfer_sweep.algorithms.networks import (
+    DomainDiscriminator,
+    MultilinearMap,
+    RandomizedMultilinearMap,
+    reverse_gradient,
+)
 
 _LARGEST_MAP = 4096  # dimensions of f ⊗ g above which it is randomised (Long 2018)
 

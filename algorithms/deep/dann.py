@@ -7,9 +7,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from algorithms.losses.adversarial import domain_confusion
-from algorithms.networks import DomainDiscriminator, reverse_gradient
-from algorithms.training import AdaptationMethod, AdaptationParams, Batch
+from transfer_sweep.algorithms.deep._base import AdaptationMethod, AdaptationParams, Batch
+from transfer_sweep.algorithms.losses.adversarial import domain_confusion
+from transfer_sweep.algorithms.networks import DomainDiscriminator, reverse_gradient
 
 
 class DANNParams(AdaptationParams):

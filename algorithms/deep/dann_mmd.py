@@ -6,9 +6,9 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from algorithms.losses.mmd import mmd
-from algorithms.schedules import LambdaSchedule
-from algorithms.training import AdaptationMethod, AdaptationParams, Batch
+from transfer_sweep.algorithms.deep._base import AdaptationMethod, AdaptationParams, Batch
+from transfer_sweep.algorithms.losses.mmd import mmd
+from transfer_sweep.algorithms.schedules import LambdaSchedule
 
 
 class DaNNParams(AdaptationParams):

@@ -7,14 +7,14 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from algorithms.base import StateDict
-from algorithms.losses import adversarial
-from algorithms.losses.soft_labels import soft_label_loss, soft_labels
-from algorithms.networks import DomainDiscriminator
-from algorithms.schedules import LambdaSchedule
-from algorithms.stages import StageParams, TwoStageMethod
-from algorithms.training import AdaptationMethod, AdaptationParams, Batch
-from datasets.base import Samples
+from transfer_sweep.algorithms.base import StateDict
+from transfer_sweep.algorithms.deep._base import AdaptationMethod, AdaptationParams, Batch
+from transfer_sweep.algorithms.deep._two_stages import StageParams, TwoStageMethod
+from transfer_sweep.algorithms.losses import adversarial
+from transfer_sweep.algorithms.losses.soft_labels import soft_label_loss, soft_labels
+from transfer_sweep.algorithms.networks import DomainDiscriminator
+from transfer_sweep.algorithms.schedules import LambdaSchedule
+from transfer_sweep.datasets.base import Samples
 
 
 class DomainConfusionParams(AdaptationParams, StageParams):

@@ -6,10 +6,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from algorithms.networks.blocks import blocks
-from algorithms.stages import StageParams, TwoStageMethod
-from algorithms.training import Batch
-from datasets.base import DataError, Samples
+from transfer_sweep.algorithms.deep._base import Batch
+from transfer_sweep.algorithms.deep._two_stages import StageParams, TwoStageMethod
+from transfer_sweep.algorithms.networks.blocks import blocks
+from transfer_sweep.datasets.base import DataError, Samples
 
 
 class FineTuneParams(StageParams):
@@ -33,7 +33,7 @@ class FineTuneParams(StageParams):
 class FineTune(TwoStageMethod):
     """First min E_s [ cross-entropy ], then min E over the few labelled target samples, the first blocks kept.
 
-    Blocks are those of :func:`~algorithms.networks.blocks.blocks`; more frozen ones than there are below the
+    Blocks are those of :func:`blocks`; more frozen ones than there are below the
     classifier's last layer are all of them. A pretrained backbone is at ``backbone_lr``, as everywhere.
     """
 

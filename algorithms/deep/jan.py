@@ -7,9 +7,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softmax
 
-from algorithms.losses.mmd import Estimate, joint_mmd
-from algorithms.networks import reverse_gradient
-from algorithms.training import AdaptationMethod, AdaptationParams, Batch
+from transfer_sweep.algorithms.deep._base import AdaptationMethod, AdaptationParams, Batch
+from transfer_sweep.algorithms.losses.mmd import Estimate, joint_mmd
+from transfer_sweep.algorithms.networks import reverse_gradient
 
 
 class JANParams(AdaptationParams):

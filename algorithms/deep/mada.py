@@ -7,10 +7,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softmax
 
-from algorithms.deep.dann import DANNParams
-from algorithms.losses.adversarial import domain_confusion
-from algorithms.networks import ClassDiscriminators, reverse_gradient
-from algorithms.training import AdaptationMethod, Batch
+from transfer_sweep.algorithms.deep._base import AdaptationMethod, Batch
+from transfer_sweep.algorithms.deep.dann import DANNParams
+from transfer_sweep.algorithms.losses.adversarial import domain_confusion
+from transfer_sweep.algorithms.networks import ClassDiscriminators, reverse_gradient
 
 
 class MADAParams(DANNParams):

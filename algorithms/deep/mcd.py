@@ -7,9 +7,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from algorithms.losses.discrepancy import classifier_discrepancy
-from algorithms.networks import Output, reverse_gradient
-from algorithms.training import Batch, DeepMethod, DeepParams
+from transfer_sweep.algorithms.deep._base import Batch, DeepMethod, DeepParams
+from transfer_sweep.algorithms.losses.discrepancy import classifier_discrepancy
+from transfer_sweep.algorithms.networks import Output, reverse_gradient
 
 
 class MCDParams(DeepParams):

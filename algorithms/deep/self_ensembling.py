@@ -10,11 +10,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from algorithms.losses.self_ensembling import class_balance, confident, consistency
-from algorithms.networks.augmentation import random_affine, random_intensity
-from algorithms.networks.network import Output
-from algorithms.schedules import LambdaSchedule, LearningRateSchedule
-from algorithms.training import AdaptationMethod, AdaptationParams, Batch
+from transfer_sweep.algorithms.deep._base import AdaptationMethod, AdaptationParams, Batch
+from transfer_sweep.algorithms.losses.self_ensembling import class_balance, confident, consistency
+from transfer_sweep.algorithms.networks.augmentation import random_affine, random_intensity
+from transfer_sweep.algorithms.networks.network import Output
+from transfer_sweep.algorithms.schedules import LambdaSchedule, LearningRateSchedule
 
 
 class SelfEnsemblingParams(AdaptationParams):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from algorithms.training import Batch, DeepMethod
+from transfer_sweep.algorithms.deep._base import Batch, DeepMethod
 
 
 class SourceOnly(DeepMethod):

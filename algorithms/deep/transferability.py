@@ -9,11 +9,11 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from algorithms.base import TrainingError
-from algorithms.networks.blocks import blocks
-from algorithms.stages import StageParams, TwoStageMethod
-from algorithms.training import Batch
-from datasets.base import DataError, Samples
+from transfer_sweep.algorithms.base import TrainingError
+from transfer_sweep.algorithms.deep._base import Batch
+from transfer_sweep.algorithms.deep._two_stages import StageParams, TwoStageMethod
+from transfer_sweep.algorithms.networks.blocks import blocks
+from transfer_sweep.datasets.base import DataError, Samples
 
 _NEW_LAYERS = 1 << 32  # added to a seed: no trial's base starts from it
 

@@ -9,9 +9,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from algorithms.losses.wasserstein import gradient_penalty
-from algorithms.networks import Critic
-from algorithms.training import AdaptationMethod, AdaptationParams, Batch
+from transfer_sweep.algorithms.deep._base import AdaptationMethod, AdaptationParams, Batch
+from transfer_sweep.algorithms.losses.wasserstein import gradient_penalty
+from transfer_sweep.algorithms.networks import Critic
 
 
 class WassersteinParams(AdaptationParams):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import softmax
 
-from algorithms.losses.entropy import entropy
+from transfer_sweep.algorithms.losses.entropy import entropy
 
 
 def class_confusion(logits: Tensor, temperature: float) -> Tensor:

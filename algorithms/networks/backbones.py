@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from algorithms.base import StateDict
-from algorithms.networks.augmentation import CROP, centre_crop
+from transfer_sweep.algorithms.base import StateDict
+from transfer_sweep.algorithms.networks.augmentation import CROP, centre_crop
 
 _IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
 _IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)

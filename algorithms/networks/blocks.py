@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from algorithms.networks.backbones import BACKBONES
-from algorithms.networks.network import Network
+from transfer_sweep.algorithms.networks.backbones import BACKBONES
+from transfer_sweep.algorithms.networks.network import Network
 
 Block = list[nn.Module]
 
@@ -13,7 +13,7 @@ Block = list[nn.Module]
 def blocks(network: Network, name: str) -> list[Block]:
     """The blocks of a network, from the input to the classifier's last layer; together they hold every parameter once.
 
-    Of a pretrained backbone they are those of :data:`~algorithms.networks.backbones.BACKBONES` (a ResNet's stages);
+    Of a pretrained backbone they are those of :data:`BACKBONES` (a ResNet's stages);
     everywhere else a layer of weights, with the batch norm that follows it.
 
     Args:

@@ -1,7 +1,7 @@
 """The network that methods adapt: backbone, bottleneck, classifier.
 
 On frozen features or raw vectors the backbone is the identity; on images it is a network of
-:mod:`~algorithms.networks.backbones` or :mod:`~algorithms.networks.convolutional`, by name. The bottleneck is the
+:mod:`backbones` or :mod:`convolutional`, by name. The bottleneck is the
 adaptation layer of Tzeng 2014 in the form of Long 2018: its output is what methods call *the features*. Networks
 of the papers on digits and signs bring their own dense layers instead.
 """
@@ -13,10 +13,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from algorithms.base import StateDict
-from algorithms.networks.backbones import BACKBONES, BackboneError, Normalize, build_backbone
-from algorithms.networks.convolutional import PUBLISHED, SCRATCH, Parts, small_cnn
-from datasets.base import ValueRange
+from transfer_sweep.algorithms.base import StateDict
+from transfer_sweep.algorithms.networks.backbones import BACKBONES, BackboneError, Normalize, build_backbone
+from transfer_sweep.algorithms.networks.convolutional import PUBLISHED, SCRATCH, Parts, small_cnn
+from transfer_sweep.datasets.base import ValueRange
 
 _GREY_LEVELS = {"symmetric": (127.5, 127.5), "unit": (0.0, 255.0)}  # mean and scale that bring 0–255 to the range
 

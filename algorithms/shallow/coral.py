@@ -11,7 +11,13 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from algorithms.shallow.base import AlignmentMethod, AlignmentParams, Eigenbasis, Matrix, scatter_eigenbasis
+from transfer_sweep.algorithms.shallow._base import (
+    AlignmentMethod,
+    AlignmentParams,
+    Eigenbasis,
+    Matrix,
+    scatter_eigenbasis,
+)
 
 
 class CORALParams(AlignmentParams):

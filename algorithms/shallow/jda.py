@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from algorithms.base import Params, Task
-from algorithms.shallow.base import Matrix
-from algorithms.shallow.tca import TCA, TCAParams
+from transfer_sweep.algorithms.base import Params, Task
+from transfer_sweep.algorithms.shallow._base import Matrix
+from transfer_sweep.algorithms.shallow.tca import TCA, TCAParams
 
 
 class JDAParams(TCAParams):

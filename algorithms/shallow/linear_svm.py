@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from algorithms.base import Params
-from algorithms.shallow.base import LinearMethod, Matrix, fit_linear_classifier, unit_rows
+from transfer_sweep.algorithms.base import Params
+from transfer_sweep.algorithms.shallow._base import LinearMethod, Matrix, fit_linear_classifier, unit_rows
 
 
 class LinearSVMParams(Params):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from algorithms.shallow.shallow_nn import ShallowNN, ShallowNNParams
+from transfer_sweep.algorithms.shallow.shallow_nn import ShallowNN, ShallowNNParams
 
 
 class ShallowDANNParams(ShallowNNParams):

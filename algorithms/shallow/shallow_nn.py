@@ -11,9 +11,9 @@ from pydantic import Field
 from scipy.sparse import csr_array
 from sklearn.preprocessing import normalize
 
-from algorithms.base import Algorithm, Params, Prediction, StateDict, Task, TrainingError
-from algorithms.shallow.base import as_vectors
-from algorithms.stochastic import Network, train_pass
+from transfer_sweep.algorithms.base import Algorithm, Params, Prediction, StateDict, Task, TrainingError
+from transfer_sweep.algorithms.shallow._base import as_vectors
+from transfer_sweep.algorithms.shallow._stochastic import Network, train_pass
 
 _PATIENCE = 1.5  # × the passes that the best network took, in the authors' code
 _VALIDATION = 0.1  # of the target's samples, held out where the network is learnt back

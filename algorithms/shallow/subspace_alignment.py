@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from algorithms.shallow.base import AlignmentMethod, AlignmentParams, Matrix, scatter_eigenbasis
+from transfer_sweep.algorithms.shallow._base import AlignmentMethod, AlignmentParams, Matrix, scatter_eigenbasis
 
 
 class SubspaceAlignmentParams(AlignmentParams):

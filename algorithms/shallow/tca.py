@@ -20,8 +20,8 @@ from pydantic import Field
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from scipy.spatial.distance import squareform
 
-from algorithms.base import Params, StateDict, Task, TrainingError
-from algorithms.shallow.base import (
+from transfer_sweep.algorithms.base import Params, StateDict, Task, TrainingError
+from transfer_sweep.algorithms.shallow._base import (
     Matrix,
     ShallowMethod,
     nearest_neighbor_logits,

@@ -28,10 +28,13 @@ from safetensors.torch import save_file
 from tabulate import tabulate
 from torchvision.models import resnet50
 
-from reports.ledger import FILE, Ledger, planned
-from sweep import environment, experiment, gpu, resources
-from sweep.runner import Run, Settings
-from sweep.trainable import TransferTrial, TrialSpec
+from transfer_sweep.reports.ledger.ledger import FILE, Ledger, planned
+from transfer_sweep.sweep import environment
+from transfer_sweep.sweep.config import schema as experiment
+from transfer_sweep.sweep.engine.trainable import TransferTrial, TrialSpec
+from transfer_sweep.sweep.resources import gpu_memory as gpu
+from transfer_sweep.sweep.resources import shares as resources
+from transfer_sweep.sweep.runner import Run, Settings
 
 MIB = 2**20
 TRACE = "gpu.jsonl"  # beside the ledger: what trials say of their memory

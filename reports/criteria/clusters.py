@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reports.criteria.samples import some
+from transfer_sweep.reports.criteria.samples import some
 
 
 def class_cluster(features: NDArray[Any], predicted: ArrayLike, num_classes: int) -> float:
@@ -19,7 +19,7 @@ def class_cluster(features: NDArray[Any], predicted: ArrayLike, num_classes: int
     Adaptation (arXiv 2208.07360), ClassAMI of the target. k-means++ with a fixed seed, one start.
 
     Args:
-        features: (n, d), Euclidean; of more than :data:`~reports.criteria.samples.MOST` rows, so many are looked at.
+        features: (n, d), Euclidean; of more than :data:`MOST` rows, so many are looked at.
         predicted: (n,) class indices.
         num_classes: K, the number of clusters.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.criteria.predictions import to_probabilities
+from transfer_sweep.reports.criteria.predictions import to_probabilities
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
-from reports.criteria.samples import some
+from transfer_sweep.reports.criteria.samples import some
 
 _BLOCK = 1024  # rows of similarities held at once
 
@@ -73,7 +73,7 @@ def soft_neighborhood_density(target_logits: ArrayLike, temperature: float = 0.0
     Way: Unsupervised Validation of Domain Adaptation via Soft Neighborhood Density, ICCV, section 3.2, T = 0.05).
 
     Args:
-        target_logits: (n, K) logits; of more than :data:`~reports.criteria.samples.MOST` rows, so many are looked at.
+        target_logits: (n, K) logits; of more than :data:`MOST` rows, so many are looked at.
         temperature: T.
 
     Returns:

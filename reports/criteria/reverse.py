@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reports.criteria.samples import some
+from transfer_sweep.reports.criteria.samples import some
 
 
 def reverse_neighbor(source: NDArray[Any], labels: ArrayLike, target: NDArray[Any], predicted: ArrayLike) -> float:
@@ -25,7 +25,7 @@ def reverse_neighbor(source: NDArray[Any], labels: ArrayLike, target: NDArray[An
         predicted: (n_t,) class indices.
 
     Returns:
-        Percent, over at most :data:`~reports.criteria.samples.MOST` samples of each domain; NaN for features that are
+        Percent, over at most :data:`MOST` samples of each domain; NaN for features that are
         not all finite.
     """
     from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415

@@ -1,0 +1,305 @@
+"""What the shallow methods share: vectors in, a representation of both domains, a simple classifier on top.
+
+A method here says how it represents samples; the classifiers (nearest neighbour, linear SVM, logistic regression),
+the eigenbasis of a scatter matrix, and saving and loading are below. Everything is deterministic and runs on a CPU.
+"""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.sparse import csr_array
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
+
+from transfer_sweep.algorithms.base import Algorithm, Params, Prediction, StateDict, Task, TrainingError
+
+Matrix = NDArray[np.floating[Any]]
+
+# The largest block of distances held at once, in float64 numbers (32 MB).
+_BLOCK = 4_000_000
+# The logit of a class without source samples: below any distance met here, and finite, also as float16, so that
+# entropies of predictions stay finite.
+_ABSENT = -1e4
+# Eigenvalues of a scatter matrix below this part of the largest are rounding errors of its null space.
+_RANK_TOLERANCE = 1e-10
+
+
+class ShallowMethod(Algorithm):
+    """A method on vectors that is fitted at once.
+
+    A subclass sets what it learns in :meth:`fit`, names those attributes in ``learned``, and turns inputs into
+    features in :meth:`represent`; the classifier that it fits on the source's features gives the logits.
+
+    The array objects ``task.source.inputs`` and ``task.source_validation.inputs`` are represented as source samples,
+    anything else as target samples (subspace alignment and CORAL transform the two differently).
+
+    Attributes:
+        learned: names of the attributes that :meth:`fit` sets; arrays and numbers.
+    """
+
+    family = "shallow"
+    deterministic = True
+    learned: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, task: Task, params: Params, device: str = "cpu", seed: int = 0) -> None:
+        super().__init__(task, params, device, seed)
+        self.source_vectors = as_vectors(task.source.inputs)
+        self.target_vectors = as_vectors(task.target_inputs)
+
+    @classmethod
+    def budget(cls, params: Params, epochs: int) -> int:
+        """One unit: there is nothing to stop early."""
+        return 1
+
+    def labelled(self) -> tuple[Matrix, NDArray[np.int64]]:
+        """Vectors (n, m) and labels (n,) of all labelled samples: the source's, and the target's where it has a few.
+
+        For semi-supervised methods, which learn from both as from one set.
+        """
+        few = self.task.target_labelled
+        if few is None:
+            return self.source_vectors, self.task.source.labels
+        vectors = np.concatenate([self.source_vectors, as_vectors(few.inputs)])
+        return vectors, np.concatenate([self.task.source.labels, few.labels])
+
+    def fit_epoch(self) -> dict[str, float]:
+        """Fit; returns what :meth:`fit` measures."""
+        return self.fit()
+
+    @abstractmethod
+    def fit(self) -> dict[str, float]:
+        """Learn from the source's vectors and labels and the target's vectors; set what ``learned`` names."""
+
+    @abstractmethod
+    def represent(self, vectors: Matrix, from_source: bool) -> Matrix:
+        """Features (n, d) of the vectors (n, m) of a domain."""
+
+    @abstractmethod
+    def classify(self, features: Matrix) -> Matrix:
+        """Logits (n, K) of features (n, d)."""
+
+    def predict(self, inputs: NDArray[Any]) -> Prediction:
+        """Logits and features of inputs: (n, m) vectors or (n, channels, height, width) uint8 images."""
+        if inputs is self.task.target_inputs:
+            vectors = self.target_vectors
+        elif inputs is self.task.source.inputs:
+            vectors = self.source_vectors
+        else:
+            vectors = as_vectors(inputs)
+        held_out = self.task.source_validation
+        from_source = vectors is self.source_vectors or (held_out is not None and inputs is held_out.inputs)
+        features = self.represent(vectors, from_source)
+        return Prediction(self.classify(features).astype(np.float32), features.astype(np.float32))
+
+    def state_dict(self) -> StateDict:
+        """The learned arrays as tensors, the learned numbers as they are."""
+        import torch  # noqa: PLC0415 - most uses of a shallow method need no torch
+
+        state: StateDict = {}
+        for name in self.learned:
+            value = getattr(self, name, None)
+            state[name] = torch.from_numpy(np.array(value)) if isinstance(value, np.ndarray) else value
+        return state
+
+    def load_state_dict(self, state: StateDict) -> None:
+        """Continue from what :meth:`state_dict` returned."""
+        import torch  # noqa: PLC0415 - most uses of a shallow method need no torch
+
+        for name in self.learned:
+            value = state[name]
+            setattr(self, name, value.numpy().copy() if isinstance(value, torch.Tensor) else value)
+
+
+class LinearMethod(ShallowMethod):
+    """A shallow method whose classifier is linear: ``weight`` (K, d) and ``bias`` (K,)."""
+
+    learned: ClassVar[tuple[str, ...]] = ("weight", "bias")
+    weight: Matrix
+    bias: Matrix
+
+    def classify(self, features: Matrix) -> Matrix:
+        """Decision values (n, K)."""
+        return features @ self.weight.T + self.bias
+
+
+class AlignmentParams(Params):
+    """Hyperparameters of a method that moves the source onto the target and then trains a classifier on it."""
+
+    classifier: Literal["nn", "svm"] = Field(
+        "nn", description="what is trained on the aligned source: 1-NN as in Fernando et al. 2013, or a linear SVM"
+    )
+    C: float = Field(1.0, ge=1e-6, le=1e6, description="cost of the SVM; LIBLINEAR's default, Fan et al. 2008")
+    unit_length: bool = Field(
+        False, description="scale aligned samples to length one before the classifier; off in the papers' equations"
+    )
+
+
+class AlignmentMethod(ShallowMethod):
+    """A shallow method that maps source and target into one space, then trains 1-NN or an SVM on the source.
+
+    A subclass learns its maps in :meth:`align` and applies them in :meth:`transform`.
+    """
+
+    params: AlignmentParams
+    learned: ClassVar[tuple[str, ...]] = ("weight", "bias")
+    weight: Matrix | None = None
+    bias: Matrix | None = None
+
+    @abstractmethod
+    def align(self) -> None:
+        """Learn the maps from ``self.source_vectors`` and ``self.target_vectors``."""
+
+    @abstractmethod
+    def transform(self, vectors: Matrix, from_source: bool) -> Matrix:
+        """The vectors (n, m) of a domain in the common space (n, d)."""
+
+    def fit(self) -> dict[str, float]:
+        """Learn the maps, then the classifier."""
+        self.align()
+        if self.params.classifier == "svm":
+            features = self.represent(self.source_vectors, True)
+            labels, classes = self.task.source.labels, self.task.num_classes
+            self.weight, self.bias = fit_linear_classifier("svm", features, labels, classes, self.params.C)
+        return {}
+
+    def represent(self, vectors: Matrix, from_source: bool) -> Matrix:
+        """The vectors in the common space, scaled to unit length if so chosen."""
+        transformed = self.transform(np.asarray(vectors, dtype=np.float64), from_source)
+        return unit_rows(transformed) if self.params.unit_length else transformed
+
+    def classify(self, features: Matrix) -> Matrix:
+        """Minus the distance to each class's nearest aligned source sample, or the SVM's decision values."""
+        if self.weight is not None and self.bias is not None:
+            return features @ self.weight.T + self.bias
+        references = self.represent(self.source_vectors, True)
+        return nearest_neighbor_logits(features, references, self.task.source.labels, self.task.num_classes)
+
+
+def as_vectors(inputs: NDArray[Any] | csr_array) -> Matrix:
+    """Inputs as dense float32 or float64 vectors (n, m): uint8 images are flattened and divided by 255."""
+    if isinstance(inputs, csr_array):
+        return inputs.toarray()
+    vectors = inputs.reshape(len(inputs), -1)
+    if inputs.dtype == np.uint8:
+        return vectors.astype(np.float32) / np.float32(255)
+    return vectors.astype(np.float32) if inputs.dtype == np.float16 else vectors
+
+
+def unit_rows(vectors: Matrix) -> Matrix:
+    """The vectors (n, m) scaled to Euclidean length one; a zero vector stays zero."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(length > 0, length, 1)
+
+
+def nearest_neighbor_logits(queries: Matrix, references: Matrix, labels: NDArray[np.int64], num_classes: int) -> Matrix:
+    """Minus the Euclidean distance of each query to the nearest reference of each class.
+
+    The largest logit is that of the nearest reference's class (1-NN). Distances are computed in float64, block by
+    block, as one matrix product each.
+
+    Args:
+        queries: (n, d).
+        references: (r, d).
+        labels: (r,) classes of the references.
+        num_classes: K.
+
+    Returns:
+        (n, K); a class without references gets a logit below every other.
+    """
+    order = np.argsort(labels, kind="stable")
+    present, starts = np.unique(labels[order], return_index=True)
+    sorted_references = np.asarray(references[order], dtype=np.float64)
+    squares = np.einsum("ij,ij->i", sorted_references, sorted_references)
+    factor = -2 * sorted_references.T
+    nearest = np.empty((len(queries), len(present)))
+    step = max(1, _BLOCK // max(1, len(references)))
+    for start in range(0, len(queries), step):
+        block = np.asarray(queries[start : start + step], dtype=np.float64)
+        distances = block @ factor
+        distances += squares
+        distances += np.einsum("ij,ij->i", block, block)[:, None]
+        nearest[start : start + step] = np.minimum.reduceat(distances, starts, axis=1)
+    logits = np.full((len(queries), num_classes), _ABSENT)
+    logits[:, present] = -np.sqrt(np.maximum(nearest, 0))
+    if len(present) < num_classes and len(queries):
+        absent = np.setdiff1d(np.arange(num_classes), present)
+        logits[:, absent] = min(_ABSENT, 2 * float(logits[:, present].min()))
+    return logits
+
+
+def fit_linear_classifier(
+    kind: Literal["svm", "logistic_regression"],
+    features: Matrix,
+    labels: NDArray[np.int64],
+    num_classes: int,
+    cost: float,
+) -> tuple[Matrix, Matrix]:
+    """Weights and biases of a linear classifier, from scikit-learn.
+
+    Args:
+        kind: ``svm``: one classifier against the rest for each class, squared hinge loss (LIBLINEAR, Fan 2008);
+            ``logistic_regression``: multinomial, by L-BFGS.
+        features: (n, d).
+        labels: (n,).
+        num_classes: K.
+        cost: weight C of the losses, summed over samples, against half the squared length of the weights.
+
+    Features are divided by their mean length for the fit, so that a cost means the same on any of them (and one that
+    is moderate stays so: LIBLINEAR takes minutes on a thousand samples of length 30).
+
+    Returns:
+        weight (K, d) and bias (K,); a class without samples has weight zero and a bias below every other.
+
+    Raises:
+        TrainingError: all samples are of one class.
+    """
+    if len(np.unique(labels)) < 2:
+        raise TrainingError("a linear classifier needs source samples of at least two classes, there is only one")
+    scale = float(np.linalg.norm(features, axis=1).mean()) or 1.0
+    if kind == "svm":
+        # The dual has a variable per sample, the primal one per feature. Only the order of the dual's steps is random.
+        model = LinearSVC(C=cost, dual=features.shape[0] < features.shape[1], random_state=0, max_iter=10_000)
+    else:
+        model = LogisticRegression(C=cost, max_iter=1000)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The number of unique classes")  # of one sample per class
+        model.fit(np.asarray(features, dtype=np.float64) / scale, labels)
+    coefficients, intercepts = model.coef_ / scale, model.intercept_
+    if len(model.classes_) == 2:  # one decision value, for the second class against the first
+        coefficients, intercepts = np.vstack([-coefficients, coefficients]), np.hstack([-intercepts, intercepts])
+    weight = np.zeros((num_classes, features.shape[1]))
+    bias = np.full(num_classes, _ABSENT)
+    weight[model.classes_], bias[model.classes_] = coefficients, intercepts
+    return weight, bias
+
+
+class Eigenbasis(NamedTuple):
+    """Eigenvalues (r,), largest first, and eigenvectors (m, r) of a scatter matrix of rank r."""
+
+    values: Matrix
+    vectors: Matrix
+
+
+def scatter_eigenbasis(vectors: Matrix) -> Eigenbasis:
+    """Eigenvalues and eigenvectors of the scatter (X − mean)ᵀ(X − mean) of the vectors (n, m), null space left out.
+
+    The smaller of the m×m scatter and the n×n Gram matrix is decomposed, in float64.
+    """
+    centred = np.asarray(vectors, dtype=np.float64)
+    centred = centred - centred.mean(0)
+    samples, dimensions = centred.shape
+    small = centred.T @ centred if dimensions <= samples else centred @ centred.T
+    values, basis = scipy.linalg.eigh(small, driver="evd", overwrite_a=True, check_finite=True)
+    values, basis = values[::-1], basis[:, ::-1]
+    rank = max(1, int(np.count_nonzero(values > _RANK_TOLERANCE * values[0])))
+    values, basis = values[:rank], basis[:, :rank]
+    if dimensions > samples:
+        basis = centred.T @ (basis / np.sqrt(values))
+    return Eigenbasis(values, basis)

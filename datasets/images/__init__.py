@@ -1,0 +1,1 @@
+"""Pictures: read from folders, or drawn."""

@@ -1,0 +1,1 @@
+"""Files: downloads, and arrays kept between runs."""

@@ -1,0 +1,1 @@
+"""The ledger: what ran, and what is kept of it."""

@@ -1,0 +1,118 @@
+"""Published numbers, and those of earlier replications, from ``paper_results.csv``.
+
+One row of the file is one number: dataset, backbone, method, pair, metric, unit, value, std, kind, reference, note.
+``kind`` is ``paper`` (published), ``replication`` (what somebody else's code got) or ``quoted`` (a misquote, kept for
+the record and never shown as a result).
+
+Where several numbers answer the same question:
+
+- those with the asked backbone come before the others (a caller marks the others: ``backbone`` differs);
+- of papers, the one of the earliest year; of its variants (CDAN with and without entropy weighting, MCD's num_k) the
+  one with the highest accuracy, since that is what a paper claims;
+- of replications, the highest, which is the better tuned one; those whose note calls the number implausible (100 %
+  from a folder reader that found one class) come last.
+
+The rest stays available in :attr:`Published.others`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Literal
+
+import pandas as pd
+
+Kind = Literal["paper", "replication", "quoted"]
+_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+_IMPLAUSIBLE = "implausible"
+
+
+@dataclass(frozen=True)
+class Value:
+    """One number.
+
+    Attributes:
+        value: in the unit of its metric; accuracies in percent.
+        std: as published, or None.
+        kind: ``paper``, ``replication`` or ``quoted``.
+        backbone: what it was measured with.
+        reference: citation.
+        note: what a reader should know; may be empty.
+    """
+
+    value: float
+    std: float | None
+    kind: Kind
+    backbone: str
+    reference: str
+    note: str
+
+    @property
+    def plausible(self) -> bool:
+        """Whether nothing in the note says otherwise."""
+        return _IMPLAUSIBLE not in self.note
+
+    @property
+    def year(self) -> int:
+        """The first year that the reference names; 9999 where it names none."""
+        found = _YEAR.search(self.reference)
+        return int(found.group()) if found else 9999
+
+
+@dataclass(frozen=True)
+class Published:
+    """What is known of one method on one pair: the two numbers to stand beside ours, and the rest."""
+
+    paper: Value | None = None
+    replication: Value | None = None
+    others: tuple[Value, ...] = ()
+
+
+@cache
+def table() -> pd.DataFrame:
+    """The whole file; ``note`` is empty text where there is none."""
+    with resources.files("transfer_sweep.reports").joinpath("paper_results.csv").open(encoding="utf-8") as file:
+        return pd.read_csv(file).fillna({"note": ""})
+
+
+@cache
+def _index() -> dict[tuple[str, str, str, str, str], tuple[Value, ...]]:
+    found: dict[tuple[str, str, str, str, str], list[Value]] = {}
+    for row in table().to_dict("records"):
+        std = None if pd.isna(row["std"]) else float(row["std"])
+        value = Value(float(row["value"]), std, row["kind"], row["backbone"], row["reference"], row["note"])
+        # The upper bound needs no source: it is found by its target, too.
+        for source in {row["source"], row["target"] if row["method"] == "target_only" else row["source"]}:
+            key = (row["dataset"], row["method"], source, row["target"], row["metric"])
+            found.setdefault(key, []).append(value)
+    return {key: tuple(values) for key, values in found.items()}
+
+
+def lookup(
+    dataset: str, method: str, source: str, target: str, backbone: str, metric: str = "target_accuracy"
+) -> Published:
+    """What is published of a method on a pair, by the rules above.
+
+    Args:
+        dataset: as in the file, like the other names.
+        method: its name.
+        source: source domain; of ``target_only``, which has none, the target again.
+        target: target domain.
+        backbone: ours; numbers with another one are used where there are none with this one.
+        metric: ``target_accuracy`` in percent, or another of the file's.
+    """
+    values = _index().get((dataset, method, source, target, metric), ())
+    paper = min(
+        (v for v in values if v.kind == "paper"),
+        key=lambda v: (v.backbone != backbone, v.year, -v.value),
+        default=None,
+    )
+    replication = min(
+        (v for v in values if v.kind == "replication"),
+        key=lambda v: (v.backbone != backbone, not v.plausible, -v.value),
+        default=None,
+    )
+    return Published(paper, replication, tuple(v for v in values if v is not paper and v is not replication))

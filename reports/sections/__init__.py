@@ -1,0 +1,1 @@
+"""A report's topics, one a file: prose, tables and figures."""

@@ -1,0 +1,5 @@
+"""The command line."""
+
+import transfer_sweep
+
+transfer_sweep.refuse_bare(__name__)

@@ -1,0 +1,83 @@
+"""The shallow methods on the SURF features of Office-Caltech10, against published and measured figures."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from transfer_sweep.algorithms import registry
+from transfer_sweep.algorithms.base import Algorithm, Task
+from transfer_sweep.datasets.base import Samples
+from transfer_sweep.datasets.office_caltech10 import OfficeCaltech10
+
+pytestmark = pytest.mark.data
+
+# Long et al. 2013, table 2, column NN.
+NEAREST_NEIGHBOR = {
+    ("caltech", "amazon"): 23.70,
+    ("caltech", "webcam"): 25.76,
+    ("caltech", "dslr"): 25.48,
+    ("amazon", "caltech"): 26.00,
+    ("amazon", "webcam"): 29.83,
+    ("amazon", "dslr"): 25.48,
+    ("webcam", "caltech"): 19.86,
+    ("webcam", "amazon"): 22.96,
+    ("webcam", "dslr"): 59.24,
+    ("dslr", "caltech"): 26.27,
+    ("dslr", "amazon"): 28.50,
+    ("dslr", "webcam"): 63.39,
+}
+
+
+@pytest.fixture(scope="module")
+def surf(data_root) -> dict[str, Samples]:
+    dataset = OfficeCaltech10(data_root)
+    return {name: dataset.load(name).train for name in dataset.domains}
+
+
+def accuracies(name: str, source: Samples, target: Samples, **params: float) -> list[float]:
+    """Accuracy in percent after each unit of budget."""
+    cls = registry.get(name)
+    method: Algorithm = cls(Task(source, None, target.inputs, 10), cls.params_type(**params))
+    reached = []
+    for _ in range(cls.budget(method.params, 1)):
+        method.fit_epoch()
+        reached.append(100 * float((method.predict(target.inputs).logits.argmax(1) == target.labels).mean()))
+    return reached
+
+
+def test_nearest_neighbor_gives_the_published_column(surf):
+    found = {pair: round(accuracies("nearest_neighbor", *map(surf.get, pair))[0], 2) for pair in NEAREST_NEIGHBOR}
+    assert found == NEAREST_NEIGHBOR
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "n_components", "mu", "figure"),
+    [
+        ("caltech", "amazon", 100, 1.0, 44.78),  # the paper's own setting and result
+        ("caltech", "amazon", 30, 1.0, 47.0),  # measured with independent code, best of a grid, as the next two
+        ("dslr", "webcam", 30, 0.1, 91.2),
+        ("webcam", "dslr", 40, 0.1, 93.0),
+    ],
+)
+def test_jda_reaches_the_figures(surf, source, target, n_components, mu, figure):
+    reached = accuracies("jda", surf[source], surf[target], n_components=n_components, mu=mu)
+    assert len(reached) == 10
+    assert reached[-1] == pytest.approx(figure, abs=1.0)
+
+
+@pytest.mark.slow
+def test_oracle_averages_of_tca_and_jda(surf):
+    best = {method: dict.fromkeys(NEAREST_NEIGHBOR, 0.0) for method in ("tca", "jda")}
+    for pair, n_components, mu in product(NEAREST_NEIGHBOR, (10, 20, 30, 40, 50, 60), (0.1, 1.0, 10.0)):
+        reached = accuracies("jda", *map(surf.get, pair), n_components=n_components, mu=mu)
+        best["tca"][pair] = max(best["tca"][pair], reached[0])  # JDA without pseudo-labels yet
+        best["jda"][pair] = max(best["jda"][pair], reached[-1])
+    assert np.mean(list(best["tca"].values())) >= 47.5
+    assert np.mean(list(best["jda"].values())) >= 49.0
+
+
+@pytest.mark.parametrize(("name", "params"), [("subspace_alignment", {}), ("coral", {}), ("linear_svm", {})])
+def test_adaptation_and_large_margins_beat_the_nearest_neighbour(surf, name, params):
+    pair = ("caltech", "amazon")
+    assert accuracies(name, *map(surf.get, pair), **params)[0] > NEAREST_NEIGHBOR[pair] + 10

@@ -1,0 +1,297 @@
+"""The page: complete, self-contained, and safe from what a ledger holds."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.support.small_ledger import PAIRS, RUNS, Run, experiment
+from transfer_sweep.reports import report as document
+from transfer_sweep.reports import results, selection
+from transfer_sweep.reports.document import plotting as figures
+from transfer_sweep.reports.document.elements import Drawing
+from transfer_sweep.reports.formats import html
+from transfer_sweep.reports.ledger.ledger import Ledger
+from transfer_sweep.reports.report import Format
+from transfer_sweep.reports.sections import summary
+from transfer_sweep.sweep.cli import results as reading
+
+VOID = {"meta", "link", "input", "br", "img", "hr"}
+LEFT_OPEN = {"li", "tr", "td", "th", "thead", "tbody", "tfoot"}  # HTML lets their ends out
+
+
+class Page(HTMLParser):
+    """What a browser would find: elements with their attributes, and the rows of the tables."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.choice = ""
+        self.rows: dict[str, list[list[str]]] = {}  # the choice of their table, or empty → rows
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.elements.append((tag, found))
+        if tag not in VOID | LEFT_OPEN and not found.get("/"):
+            self.open.append(tag)
+        if tag == "div":
+            self.choice = found.get("data-choice") or self.choice
+        if tag == "tr":
+            self.rows.setdefault(self.choice, []).append([])
+        if tag in ("td", "th"):
+            self.rows[self.choice][-1].append("")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in LEFT_OPEN:
+            assert self.open.pop() == tag
+        if tag == "h2":
+            self.choice = ""
+
+    def handle_data(self, data: str) -> None:
+        rows = self.rows.get(self.choice)
+        if "table" in self.open and rows and rows[-1] and "caption" not in self.open:
+            rows[-1][-1] += data.strip()
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def page(path: Path) -> tuple[str, Page]:
+    text = document.render([path], Format.HTML)
+    found = Page(text)
+    assert not found.open
+    return text, found
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return experiment(tmp_path_factory.mktemp("page"), RUNS, early_stopping={"scheduler": "none"})
+
+
+@pytest.fixture(scope="module")
+def of_small(small: Path) -> tuple[str, Page]:
+    return page(small)
+
+
+def test_a_page_asks_nobody_for_anything(of_small: tuple[str, Page]) -> None:
+    text, found = of_small
+    for tag, attributes in found.elements:
+        for name in ("src", "href", "xlink:href", "action", "data"):
+            where = attributes.get(name) or "#"
+            assert where.startswith(("#", "data:")), f"<{tag} {name}={where}>"
+    assert "@import" not in text
+    assert set(re.findall(r"url\((.)", text)) <= {"#"}
+
+
+def test_each_way_of_choosing_has_the_numbers_that_markdown_has_for_it(small: Path, of_small: tuple[str, Page]) -> None:
+    _, found = of_small
+    offered = [option["value"] for option in found.of("option")]
+    assert offered == [*results.read(small).criteria, "oracle"]
+    for choice, dann in (("information_maximization", ["80.0 ± 4.0best"] * 3), ("oracle", ["82.0best"] * 3)):
+        assert ["dann", "efficientnet_lite0, frozen", *dann, dann[0].replace(" ± 4.0", "")] in found.rows[choice]
+    written = document.render([small], Format.MD, criterion="source_validation")
+    numbers = re.search(r"\| dann +\| efficientnet_lite0, frozen \|(.*)\|", written)
+    assert numbers is not None
+    of_markdown = [cell.strip(" *_") for cell in numbers[1].split("|")]
+    of_page = next(r for r in found.rows["source_validation"] if r[0] == "dann")
+    assert [cell.removesuffix("best").removesuffix("second") for cell in of_page[2:]] == of_markdown
+
+
+def test_a_number_knows_its_paper_and_how_far_it_is_from_it(of_small: tuple[str, Page]) -> None:
+    _, found = of_small
+    behind = [button["data-details"] or "" for button in found.of("button") if "data-details" in button]
+    first = next(text for text in behind if "82.00" in text)
+    assert first.splitlines()[0] == "3 seeds, epoch 3 of 3"
+    assert "paper 82.00 (−2.00): resnet50, Ganin et al. 2016" in first
+
+
+ATTACK = '<script>alert("x")</script>'
+QUOTE = '"><img src=x onerror=alert(1)>'
+
+
+def test_nothing_from_a_ledger_is_taken_for_html(tmp_path: Path) -> None:
+    runs = [
+        Run(f"dann{ATTACK}", s, f"webcam{QUOTE}", {"kernel": value, f"lr{QUOTE}": 0.1}, [(70, 1, 1), (70, 1 + i, 1)])
+        for s in ("amazon", "dslr", "${x}$")
+        for i, value in enumerate((ATTACK, "$x^2", QUOTE))
+    ]
+    failed = Run("mcc", "amazon", "dslr", {"lr": 1}, [], state="failed", error=f"boom\nValueError: {ATTACK}{QUOTE}")
+    path = experiment(tmp_path, [*runs, failed], f"n{'<b>'}", description=ATTACK, citations={"mcc": QUOTE})
+    text, found = page(path)
+    assert len(found.of("script")) == 1
+    assert not found.of("img")
+    assert not found.of("b")
+    assert not any(name.startswith("on") for _, attributes in found.elements for name in attributes)
+    assert "&lt;script&gt;" in text
+    assert any("ValueError: " + ATTACK in cell for rows in found.rows.values() for row in rows for cell in row)
+
+
+def test_only_the_pages_own_script_may_run(of_small: tuple[str, Page]) -> None:
+    (policy,) = (meta["content"] or "" for meta in of_small[1].of("meta") if "http-equiv" in meta)
+    assert "default-src 'none'" in policy
+    assert "script-src 'sha256-" in policy
+    assert "unsafe-inline" not in policy.split("script-src")[1]
+
+
+def test_failures_the_command_and_the_checksums_are_there(tmp_path: Path) -> None:
+    path = experiment(
+        tmp_path, [*RUNS, Run("mcc", "amazon", "dslr", {"lr": 1}, [], state="failed", error="a\nlast line")]
+    )
+    with Ledger(path, write=True) as ledger:
+        ledger.set_meta("data", {"checksums": {"amazon": "0123abcd"}})
+    rows = [row for rows in page(path)[1].rows.values() for row in rows]
+    assert ["command", "python -m sweep run office31_small"] in rows
+    assert ["checksums", "amazon 0123abcd"] in rows
+    assert next(row for row in rows if row[0] == "mcc" and "last line" in row)
+
+
+def test_tables_are_tables_to_a_screen_reader(of_small: tuple[str, Page]) -> None:
+    _, found = of_small
+    tags = [tag for tag, _ in found.elements]
+    assert tags.count("caption") == tags.count("table") > 4
+    assert all(header.get("scope") in ("row", "col") for header in found.of("th"))
+    assert all(figure["role"] == "img" and figure["aria-label"] for figure in found.of("svg"))
+    (root,) = found.of("html")
+    assert root["lang"] == "en"
+
+
+def test_no_two_elements_share_a_name(of_small: tuple[str, Page]) -> None:
+    named = [attributes["id"] for _, attributes in of_small[1].elements if "id" in attributes]
+    assert len(named) == len(set(named))
+
+
+def test_an_experiment_that_has_not_begun_has_a_page(tmp_path: Path) -> None:
+    text, _ = page(experiment(tmp_path, [Run("dann", *PAIRS[0], {}, [], state="pending")]))
+    assert "No trial has reported yet." in text
+
+
+def test_several_experiments_get_a_page_each(small: Path, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="name a folder"):
+        document.write([small, small], tmp_path / "both.html", Format.HTML)
+
+
+# --- figures ---
+
+
+def test_letters_of_a_figure_have_the_pages_colour() -> None:
+    drawing = Drawing("one", "c", "d", lambda: figures.stopping({"dann": {1: 2, 3: 1}, "$\\frac$": {3: 1}}))
+    drawn = figures.svg(drawing)
+    assert drawn.startswith("<svg")
+    assert "$\\frac$" in drawn
+    assert "currentColor" in drawn
+    assert "#012345" not in drawn
+    assert all(name.startswith("one-") for name in re.findall(r'\bid="([^"]+)"', drawn))
+
+
+def test_the_bars_of_early_stopping_are_shares_of_the_trials() -> None:
+    figure = figures.stopping({"dann": {10: 3, 30: 1}, "mcc": {30: 5}})
+    (axes,) = figure.axes
+    widths = [[bar.get_width() for bar in part] for part in axes.containers]  # type: ignore[attr-defined]
+    assert widths == [[75, 0], [25, 100]]
+
+
+# --- words ---
+
+
+def curve(*accuracies: float) -> list[tuple[float, float, float]]:
+    return [(accuracy, accuracy / 50, 1.0) for accuracy in accuracies]
+
+
+def test_how_early_stopping_went_is_counted(tmp_path: Path) -> None:
+    runs = [
+        Run("dann", "amazon", "webcam", {"lr": 0.1}, curve(60, 70, 80)),
+        Run("dann", "amazon", "webcam", {"lr": 0.2}, curve(82), state="stopped"),  # best, and chosen
+        Run("dann", "dslr", "webcam", {"lr": 0.1}, curve(60, 70, 80)),
+        Run("dann", "dslr", "webcam", {"lr": 0.2}, curve(50), state="stopped"),
+        Run("svm", "dslr", "webcam", {"C": 1}, curve(80), budget=1),
+    ]
+    found = summary.stopping(results.read(experiment(tmp_path, runs)))
+    assert found is not None
+    text, lengths = found
+    assert lengths == {"dann": {3: 2, 1: 2}}
+    assert "2 of 4 trials that could be stopped early were, which saved 33 % of their epochs" in text
+    assert "Of 2 cells with stopped trials, 1 have the best target accuracy" in text
+    assert text.endswith("chose a stopped one in 1.")
+
+
+def test_there_is_nothing_to_say_of_early_stopping_where_nothing_was_stopped(tmp_path: Path) -> None:
+    runs = [Run("dann", "amazon", "webcam", {"lr": 0.1}, curve(60, 70, 80))]
+    assert summary.stopping(results.read(experiment(tmp_path, runs))) is None
+
+
+def test_the_summary_names_the_best_by_the_criterion_and_by_the_oracle(small: Path) -> None:
+    text = document.render([small]).split("\n\n")[1]
+    assert "2 methods in 6 cells" in text
+    assert "**dann** has the best average target accuracy, 80.0 % (source_only 70.0 %)" in text
+    assert "by the oracle it is **dann** with 82.0 %" in text
+    # In dann's cells the choice gives 80, the best 82, and chance (70 + 80 + 82 + 3) / 4.
+    assert "costs 2.00 points a cell against the oracle, a random choice 23.25" in text
+
+
+def test_a_criterion_is_said_as_on_paper_and_on_the_page(of_small: tuple[str, Page]) -> None:
+    meanings = [option["data-meaning"] for option in of_small[1].of("option")]
+    assert meanings[0] == selection.CRITERIA["information_maximization"]
+    assert "for reporting only" in str(meanings[-1])
+
+
+# --- while the sweep runs ---
+
+
+def test_watching_writes_until_everything_has_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    runs = [*RUNS, Run("mcc", "amazon", "webcam", {"lr": 0.1}, curve(50, 60), state="running")]
+    path = experiment(tmp_path, runs)
+    out = tmp_path / "out.html"
+    seen: list[str] = []
+
+    def meanwhile(seconds: float) -> None:
+        assert seconds == reading.WATCH_SECONDS
+        seen.append(out.read_text())
+        if len(seen) == 2:
+            with Ledger(path, write=True) as ledger:
+                ledger.record_epoch(runs[-1].row.id, 3, 60.0, {"information_maximization": 1.0}, {}, 1.0, state="done")
+
+    monkeypatch.setattr(reading.time, "sleep", meanwhile)
+    reading.report(path.parent.name, tmp_path, output=out, watch=True)
+    assert len(seen) == 3  # twice nothing new, then the end; after that one more look
+    # A pass over more seeds may follow: only the last page, of which nothing more is expected, stays as it is.
+    assert all(f'data-refresh="{reading.WATCH_SECONDS}"' in text for text in seen)
+    assert "Unfinished" in seen[0]
+    assert seen[0] == seen[1] != seen[2]
+    for text in (seen[2], out.read_text()):
+        assert "All 22 trials have ended." in text
+    assert "data-refresh" not in out.read_text()
+
+
+def test_a_page_goes_beside_its_ledger(tmp_path: Path) -> None:
+    path = experiment(tmp_path, [Run("dann", *PAIRS[0], {}, curve(50, 60))])
+    reading.report(path.parent.name, tmp_path, Format.HTML)
+    assert path.with_name("report.html").read_text().startswith("<!doctype html>")
+    assert [file.name for file in path.parent.glob("*.html*")] == ["report.html"]
+
+
+# --- shades ---
+
+
+def test_shades_go_from_the_worst_to_the_best_of_each_column() -> None:
+    from transfer_sweep.reports.document.elements import Cell, Table  # noqa: PLC0415
+
+    rows: list[list[Any]] = [
+        ["a", Cell("1", 0, 1.0)],
+        ["b", Cell("3", 0, 3.0)],
+        ["c", Cell("–")],
+        ["d", Cell("2", 0, 2.0)],
+    ]
+    shades = np.array(html._shades(Table("", ["", ""], rows, "lr", shaded=True)), dtype=float)
+    assert np.isnan(shades[:, 0]).all()
+    assert shades[[0, 1, 3], 1].tolist() == [0, html._SHADE, round(html._SHADE / 2)]
+    assert pd.isna(shades[2, 1])

@@ -1,0 +1,120 @@
+"""A small ledger with known outcomes, for the tests of what is read out of ledgers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from transfer_sweep.reports.ledger.ledger import Ledger, State, TrialRow, canonical
+
+PROTOCOL: dict[str, Any] = {
+    "backbone": "efficientnet_lite0",
+    "training": "frozen",
+    "options": {},
+    "holdout": 0.1,
+    "transductive": True,
+    "profile": "cpu",
+    "few": None,
+}
+
+
+@dataclass
+class Run:
+    """A trial and what it reports: one (target accuracy, information maximisation, classes seen) per epoch."""
+
+    method: str
+    source: str
+    target: str
+    params: dict[str, Any]
+    epochs: list[tuple[float, float, float]]
+    role: str = "search"
+    seed: int = 0
+    budget: int = 3
+    state: State | None = "done"
+    error: str | None = None
+    dataset: str = "office31"
+    protocol: dict[str, Any] = field(default_factory=lambda: PROTOCOL)
+
+    @property
+    def row(self) -> TrialRow:
+        params, protocol = canonical(self.params), canonical(self.protocol)
+        name = "|".join((self.dataset, self.method, self.source, self.target, params, str(self.seed), protocol))
+        return TrialRow(
+            name,
+            self.role,
+            self.dataset,
+            protocol,
+            self.method,
+            self.source,
+            self.target,
+            params,
+            self.seed,
+            self.budget,
+        )
+
+
+RECORDED = ("source_validation", "entropy", "information_maximization", "bnm")
+"""The criteria that these trials have recorded."""
+
+PAIRS = [("amazon", "webcam"), ("dslr", "webcam"), ("webcam", "dslr")]
+
+# In every cell of dann the second setting has the best criterion, the third the best target accuracy, and the
+# fourth a criterion that only a collapsed model gets.
+RUNS = [
+    run
+    for source, target in PAIRS
+    for run in (
+        Run("source_only", source, target, {"lr": 0.01}, [(60, 1.0, 1), (65, 1.2, 1), (70, 1.5, 1)]),
+        Run("dann", source, target, {"lr": 0.003}, [(70, 1.0, 1)], state="stopped"),
+        Run("dann", source, target, {"lr": 0.01}, [(70, 1.1, 1), (81, 1.8, 1), (80, 2.0, 1)]),
+        Run("dann", source, target, {"lr": 0.03}, [(75, 1.1, 1), (78, 1.6, 1), (82, 1.9, 1)]),
+        Run("dann", source, target, {"lr": 1.0}, [(3, 3.0, 0.1), (3, 3.1, 0.1), (3, 3.2, 0.1)]),
+        Run("dann", source, target, {"lr": 0.01}, [(70, 1, 1), (80, 1, 1), (84, 1.9, 1)], role="confirm", seed=1),
+        Run("dann", source, target, {"lr": 0.01}, [(70, 1, 1), (80, 1, 1), (76, 2.1, 1)], role="confirm", seed=2),
+    )
+]
+
+
+def write(path: Path, runs: list[Run]) -> None:
+    """A ledger file that holds these runs, as a driver would have written it."""
+    with Ledger(path, write=True) as ledger:
+        ledger.set_plan(run.row for run in runs)
+        for run in runs:
+            name = run.row.id
+            if run.epochs or run.state != "pending":
+                ledger.start(name, {"cpu": 1})
+            for epoch, (target_accuracy, score, seen) in enumerate(run.epochs, start=1):
+                criteria = {
+                    "source_validation": 50.0 + epoch,
+                    "entropy": score - 3.4,
+                    "information_maximization": score,
+                    "bnm": score / 4,
+                    "predicted_classes": seen,
+                }
+                ledger.record_epoch(name, epoch, target_accuracy, criteria, {"loss": 1 / epoch}, seconds=0.5)
+            if run.state not in (None, "pending"):
+                ledger.finish(name, run.state, run.error)
+
+
+def experiment(folder: Path, runs: list[Run], name: str = "office31_small", **meta: Any) -> Path:
+    """The ledger of an experiment that ran ``runs``."""
+    path = folder / name / "ledger.sqlite"
+    write(path, runs)
+    with Ledger(path, write=True) as ledger:
+        ledger.set_meta("experiment", {"dataset": "office31", **meta})
+        ledger.add_environment(
+            {
+                "command": f"python -m sweep run {name}",
+                "commit": "0123456789ab",
+                "versions": {"python": "3.11.7"},
+                "hardware": {"cores": 2, "memory_gib": 15.6, "machine": "x86_64", "gpus": []},
+            }
+        )
+    return path
+
+
+def params(text: str) -> dict[str, Any]:
+    """The params of a ledger's row."""
+    return json.loads(text)

@@ -1,0 +1,106 @@
+"""The forecast of a run: what is timed, and how it is added up."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from transfer_sweep.algorithms import registry
+from transfer_sweep.algorithms.base import Task
+from transfer_sweep.datasets.base import Domain, Samples
+from transfer_sweep.reports.ledger.ledger import TrialRow
+from transfer_sweep.sweep.config import schema as experiment
+from transfer_sweep.sweep.planning import forecast
+from transfer_sweep.sweep.planning import trials as plan
+from transfer_sweep.sweep.trial import inputs as features
+
+FILE = """
+dataset: offline_digits
+pairs: [uci-rendered, uci-photo]
+epochs: 9
+confirm: {{seeds: 3}}
+early_stopping: {stopping}
+methods:
+  nearest_neighbor: {{}}
+  dann: {{lr: [0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.007, 0.008, 0.009]}}
+"""
+SIZES = {"uci": 100, "rendered": 40, "photo": 300}
+
+
+def _task(n: int) -> Task:
+    labels = np.arange(n) % 3
+    inputs = np.eye(8, dtype=np.float32)[labels]
+    return Task(Samples(inputs, labels), None, inputs, num_classes=3, epochs=2)
+
+
+def test_a_shortened_epoch_has_that_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    cls = registry.get("dann")
+    model = cls(_task(100), cls.params_type(batch_size=10), "cpu", 0)  # type: ignore[call-arg]
+    steps: list[float] = []
+    monkeypatch.setattr(model, "step", lambda source, target, progress: steps.append(progress) or {})
+    assert model.shorten_epoch(4) == 0.4
+    model.fit_epoch()
+    assert len(steps) == 4
+    assert model.shorten_epoch(10) == 1.0
+    shallow = registry.get("nearest_neighbor")
+    assert shallow(_task(9), shallow.params_type()).shorten_epoch(1) == 1.0
+
+
+def _expected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopping: str
+) -> tuple[list[TrialRow], dict[str, float]]:
+    """The forecast where building takes 1 s, an epoch of the largest pair 2 s and all criteria of it 0.5 s."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(FILE.format(stopping=stopping))
+    loaded = experiment.load(str(file))
+    rows = plan.search(loaded)
+    domains = {
+        (name, "raw"): Domain(name, Samples(np.zeros((n, 2), np.float32), np.zeros(n, np.int64)))
+        for name, n in SIZES.items()
+    }
+    monkeypatch.setattr(forecast, "_measure", lambda *_: forecast._Cost(build=1.0, epoch=2.0, thorough=0.5))
+    expected = forecast.forecast(loaded, rows, domains, num_classes=10, slots=2)
+    total = sum(expected.core_seconds.values())
+    assert expected.seconds == pytest.approx(forecast.START_SECONDS + total / 2)
+    return rows, dict(expected.core_seconds)
+
+
+def test_without_stopping_every_trial_and_confirmation_takes_its_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, spent = _expected(tmp_path, monkeypatch, "{scheduler: none}")
+    trial, full = 1.0 + forecast.TRIAL_SECONDS, 9 * 2.0 + 2 * 0.5  # criteria at the end and where a rung would be
+    # 9 searched and 2 more seeds of each of two pairs; the larger domain has 300 samples or, uci's, 100.
+    assert spent["dann"] == pytest.approx(11 * (trial + full) + 11 * (trial + full / 3))
+    # A shallow method looks at both domains: 400 or 140 samples. It is deterministic, but its split is drawn.
+    assert spent["nearest_neighbor"] == pytest.approx(3 * (trial + 2.5) + 3 * (trial + 2.5 * 140 / 400))
+
+
+def test_early_stopping_saves_no_more_than_the_rungs_allow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, full = _expected(tmp_path, monkeypatch, "{scheduler: none}")
+    _, stopped = _expected(tmp_path, monkeypatch, "{scheduler: asha, grace: 0.34, reduction: 3}")
+    assert stopped["nearest_neighbor"] == full["nearest_neighbor"]
+    # The rung is at epoch 4 of 9: at least the first of a cell passes it, at least one of nine is below the median.
+    saved = full["dann"] - stopped["dann"]
+    each = (5 * 2.0 + 0.5) * (1 + 1 / 3)
+    assert each <= saved <= 8 * each
+    assert len(rows) == 2 * (1 + 9)
+
+
+def test_inputs_of_another_kind_are_timed_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "kinds.yaml"
+    file.write_text(
+        "dataset: amazon_reviews\npairs: [books-dvd]\n"
+        "methods: {logistic_regression: [{C: [1, 2, 3]}, {protocol: {msda: {layers: 1}}}]}\n"
+    )
+    loaded = experiment.load(str(file))
+    rows = plan.search(loaded)
+    samples = Samples(np.zeros((4, 2), np.float32), np.zeros(4, np.int64))
+    domains = {(name, features.representation(row)): Domain(name, samples) for row in rows for name in ("books", "dvd")}
+
+    def measure(row: TrialRow, *_: object) -> forecast._Cost:
+        return forecast._Cost(build=0.0, epoch=100.0 if "msda" in row.protocol else 1.0, thorough=0.0)
+
+    monkeypatch.setattr(forecast, "_measure", measure)
+    spent = forecast.forecast(loaded, rows, domains, num_classes=2, slots=1).core_seconds
+    assert spent == {"logistic_regression": pytest.approx(3 * 1.0 + 100.0 + 4 * forecast.TRIAL_SECONDS)}

@@ -1,0 +1,191 @@
+"""A saved model on its test set and on pictures: what the command line says, and what it refuses."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from transfer_sweep.algorithms import registry as method_registry
+from transfer_sweep.reports.ledger.artefacts import FEATURES, MODEL
+from transfer_sweep.reports.ledger.ledger import Ledger
+from transfer_sweep.sweep.cli import main as cli
+from transfer_sweep.sweep.config import schema as experiment
+from transfer_sweep.sweep.planning import trials as plan
+from transfer_sweep.sweep.trial import inputs as features
+from transfer_sweep.sweep.trial import model_files as artefacts
+from transfer_sweep.sweep.trial import task as tasks
+
+EXPERIMENT = """\
+dataset: offline_digits
+dataset_options: {channels: 1, train: 300, test: 100}
+protocol: {backbone: small_cnn, training: scratch}
+pairs: [rendered-uci]
+epochs: 6
+methods:
+  nearest_neighbor: {}
+  jda: {n_components: 10, iterations: 1}
+  source_only: {}
+"""
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run leaves behind, without its Ray."""
+    folder = tmp_path_factory.mktemp("results")
+    (folder / "few.yaml").write_text(EXPERIMENT)
+    loaded = experiment.load(str(folder / "few.yaml"), "default", [])
+    rows = plan.search(loaded)
+    dataset = plan.dataset_of(loaded, None)
+    root = folder / "few"
+    with Ledger(root / "ledger.sqlite", write=True) as ledger:
+        ledger.set_meta("experiment", loaded.model_dump(mode="json"))
+        ledger.set_plan(rows)
+        for row in rows:
+            form = features.representation(row)
+            domains = features.load(dataset, [(row.source, form), (row.target, form)], folder, lambda *_: None)
+            cls = method_registry.get(row.method)
+            setting = tasks.setting_of(row, loaded.epochs, 10)
+            source, target = domains[row.source, form], domains[row.target, form]
+            params = cls.params_type.model_validate_json(row.params)
+            model, scoring = tasks.build(cls, params, source, target, setting, "cpu")
+            for _ in range(row.budget):
+                losses = model.fit_epoch()
+            scored = scoring(model, thorough=True)
+            assert scored.features is not None
+            kept = {
+                MODEL: artefacts.save_model(root, row, loaded.epochs, 10, model),  # type: ignore[arg-type]
+                FEATURES: artefacts.save_features(root, row.id, scored.features),
+            }
+            accuracy = scored.target_accuracy
+            ledger.start(row.id, {"cpu": 1})
+            ledger.record_epoch(row.id, row.budget, accuracy, scored.criteria, losses, 1.0, kept, "done")
+    return folder
+
+
+@pytest.fixture
+def sweep(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], results: Path):  # type: ignore[no-untyped-def]
+    """Calls the command line; gives exit code, stdout, stderr."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("SWEEP_DATA_ROOT", raising=False)
+    monkeypatch.setenv("SWEEP_CACHE", str(results / "cache"))
+
+    def call(*arguments: object, results: Path = results) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sweep", *map(str, arguments), "--results", str(results)])
+        with pytest.raises(SystemExit) as end:
+            cli.run_app()
+        said = capsys.readouterr()
+        return end.value.code if isinstance(end.value.code, int) else 0, said.out, said.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Digits in blue on cream, each in its own size and place, as no training image is."""
+    folder = tmp_path_factory.mktemp("pictures")
+    file = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans-Bold.ttf"
+    paths = []
+    for digit in range(10):
+        picture = Image.new("RGB", (180 + 17 * digit, 230 - 9 * digit), (240, 235, 220))
+        font = ImageFont.truetype(str(file), 60 + 9 * digit)
+        ImageDraw.Draw(picture).text((30 + 5 * digit, 20 + 3 * digit), str(digit), (20, 40, 130), font)
+        paths.append(folder / f"{digit}.png")
+        picture.save(paths[-1])
+    return paths
+
+
+@pytest.mark.parametrize("method", ["nearest_neighbor", "jda", "source_only"])
+def test_evaluation_repeats_what_was_recorded(sweep, results: Path, method: str) -> None:  # type: ignore[no-untyped-def]
+    with Ledger(results / "few/ledger.sqlite") as ledger:
+        outcomes = ledger.outcomes().set_index("method")
+    code, out, err = sweep("evaluate", "few", "--cell", f"{method}:rendered-uci")
+    assert code == 0, err
+    accuracy = outcomes.loc[method, "target_accuracy"]
+    first, *_, last = out.strip().splitlines()
+    assert f"{accuracy:.2f} % of 597 samples (when it was trained: {accuracy:.2f} %)" in first
+    nines = [0 if word == "·" else int(word) for word in last.split()[1:-1]]
+    assert sum(nines) == 60  # nines in the test part of the 1797 scans
+    assert last.split()[-1] == f"{100 * nines[9] / 60:.1f}"
+
+
+def test_pictures_of_any_size_and_colour_are_classified_and_annotated(
+    sweep,  # type: ignore[no-untyped-def]
+    pictures: list[Path],
+    tmp_path: Path,
+) -> None:
+    picture = tmp_path / "seen" / "answers.png"
+    code, out, err = sweep("predict", "few", *pictures, "--cell", "source_only:rendered-uci", "--annotate", picture)
+    assert code == 0, err
+    lines = [line.split() for line in out.strip().splitlines()[1:]]
+    assert sum(Path(name).stem == label for name, label, *_ in lines) >= 8
+    assert all(10 <= float(confidence) <= 100 for _, _, confidence, _ in lines)
+    with Image.open(picture) as shown:
+        assert shown.width > 1000
+        assert len(np.unique(np.asarray(shown.convert("L")))) > 50
+
+
+@pytest.mark.parametrize(("method", "reads"), [("source_only", False), ("nearest_neighbor", True)])
+def test_a_network_classifies_without_the_data_a_shallow_method_reads_its_own(  # type: ignore[no-untyped-def]
+    sweep, monkeypatch: pytest.MonkeyPatch, pictures: list[Path], method: str, reads: bool
+) -> None:
+    read = []
+    load = features.load
+    monkeypatch.setattr(features, "load", lambda *arguments: read.append(arguments) or load(*arguments))
+    code, out, err = sweep("predict", "few", pictures[0], pictures[7], "--cell", f"{method}:rendered-uci")
+    assert code == 0, err
+    assert [line.split()[1] for line in out.strip().splitlines()[1:]] == ["0", "7"]
+    assert bool(read) == reads
+
+
+def test_what_cannot_be_used_gets_one_line(sweep, pictures: list[Path], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    text = tmp_path / "note.png"
+    text.write_text("no picture at all")
+    blank = tmp_path / "blank.png"
+    Image.new("L", (40, 40), 255).save(blank)
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(pictures[3].read_bytes()[:600])
+    cell = ("--cell", "source_only:rendered-uci")
+    for arguments, part in (
+        (("predict", "few", text, *cell), "note.png cannot be read as a picture"),
+        (("predict", "few", tmp_path / "none.png", *cell), "none.png does not exist"),
+        (("predict", "few", blank, *cell), "blank.png: it shows no strokes"),
+        (("predict", "few", cut, *cell), "cut.png cannot be read as a picture"),
+        (("predict", "few", pictures[0], *cell, "--annotate", "a.txt"), "PNG"),
+        (("evaluate", "few", "--cell", "dann:rendered-uci"), "source_only:rendered-uci"),
+        (("evaluate", "many", *cell), "many"),
+    ):
+        code, out, err = sweep(*arguments)
+        assert (code, out) == (2, "")
+        (line,) = err.strip().splitlines()
+        assert part in line
+
+
+def test_a_damaged_model_and_one_of_other_code_get_one_line(sweep, results: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    copied = tmp_path / "copied"
+    shutil.copytree(results / "few", copied / "few")
+    for model in copied.glob("few/models/*/*.safetensors"):
+        model.write_bytes(model.read_bytes()[:-50])
+    code, _, err = sweep("evaluate", "few", "--cell", "source_only:rendered-uci", results=copied)
+    assert code == 2
+    assert "cannot be read" in err
+    shutil.rmtree(copied / "few/models")
+    code, _, err = sweep("evaluate", "few", "--cell", "source_only:rendered-uci", results=copied)
+    assert code == 2
+    assert "no model at" in err
+
+
+def test_logs_of_chosen_trials_are_written_where_earlier_work_had_them(sweep, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    code, _, err = sweep("report", "few", "--export-logs", tmp_path / "logs")
+    assert code == 0, err
+    files = sorted(path.relative_to(tmp_path / "logs").as_posix() for path in tmp_path.glob("logs/**/*.csv"))
+    assert files == [f"{m}/rendered_to_uci/{m}.csv" for m in ("jda", "nearest_neighbor", "source_only")]
+    header, *lines = (tmp_path / "logs" / files[2]).read_text().splitlines()
+    assert header.startswith("epoch,target_accuracy,")
+    assert "loss_classification" in header
+    assert header.endswith("seconds,backbone,seed,params,trial")
+    assert len(lines) == 1
+    assert lines[0].startswith("6,")

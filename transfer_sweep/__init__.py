@@ -1,0 +1,26 @@
+"""Everything that is transfer-sweep's lies in this one package, so that no other software's ``datasets`` is touched.
+
+Installed, its parts are folders inside this one. In a checkout they are the folders beside it, and this package's
+search path is the checkout's root. Either way each module has one name, ``transfer_sweep.<part>…``: under a second one,
+``except`` would miss errors of what is the same class twice.
+"""
+
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+
+if not (_HERE / "sweep").is_dir():
+    __path__ = [str(_HERE.parent)]
+
+
+def refuse_bare(name: str) -> None:
+    """Refuse to be imported as ``datasets``, ``sweep.runner`` …, which a folder on the search path makes possible.
+
+    Args:
+        name: under which a module is being imported, its ``__name__``.
+
+    Raises:
+        ImportError: it lacks this package's.
+    """
+    if not name.startswith(f"{__name__}."):
+        raise ImportError(f"{name} is a part of {__name__}: import {__name__}.{name}", name=name)
