@@ -12,22 +12,31 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
-from transfer_sweep.datasets.base import Samples, ValueRange
+from transfer_sweep.datasets.base import Recorded, Samples, ValueRange
 
 LabelAccess = Literal["none", "few", "target_train"]
 StateDict = dict[str, Any]
+
+DomainRole = Literal["source", "target"]
+"""Of which of a pair's two domains inputs are."""
+
+Part = Literal["source", "validation", "target", "target_labelled"]
+"""Samples of a task, by name: ``source``, what it trains on; ``validation``, the source samples held out of training;
+``target``, the unlabelled target training inputs; ``target_labelled``, the labelled target samples."""
+
+
+def role(part: Part) -> DomainRole:
+    """The domain that a part's samples are of."""
+    return "source" if part in ("source", "validation") else "target"
 
 
 class TrainingError(RuntimeError):
     """Training cannot go on (a loss that is not finite, say). Its text is one line for the user."""
 
 
-class Params(BaseModel):
+class Params(Recorded):
     """Hyperparameters of a method. Each field has a default, bounds and, in its description, the source."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,30 @@ class Task:
     pretrained: StateDict | None = None
     values: ValueRange = "symmetric"
 
+    def samples(self, part: Literal["source", "validation", "target_labelled"]) -> Samples:
+        """The labelled samples of that name.
+
+        Raises:
+            ValueError: the task has none.
+        """
+        named = {
+            "source": self.source,
+            "validation": self.source_validation,
+            "target_labelled": self.target_labelled,
+        }
+        found = named[part]
+        if found is None:
+            raise ValueError(f"the task has no samples {part!r}")
+        return found
+
+    def inputs(self, part: Part) -> NDArray[Any]:
+        """The inputs (n, ...) of that name.
+
+        Raises:
+            ValueError: the task has none.
+        """
+        return self.target_inputs if part == "target" else self.samples(part).inputs
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -89,6 +122,8 @@ class Algorithm(ABC):
         deterministic: whether the result is the same for every seed (given the same split).
         stages: one after another in its epochs. Early stopping leaves a method of several alone: what trials are like
             in the first says nothing of what the last makes of them.
+        version: raised when its behaviour changes, so that results of both are told apart (above 1, it is part of a
+            trial's identity).
         params_type: its hyperparameters.
     """
 
@@ -100,6 +135,7 @@ class Algorithm(ABC):
     uses_source: ClassVar[bool] = True
     deterministic: ClassVar[bool] = False
     stages: ClassVar[int] = 1
+    version: ClassVar[int] = 1
     params_type: ClassVar[type[Params]] = Params
 
     def __init__(self, task: Task, params: Params, device: str = "cpu", seed: int = 0) -> None:
@@ -138,22 +174,37 @@ class Algorithm(ABC):
         return False
 
     @abstractmethod
-    def predict(self, inputs: NDArray[Any]) -> Prediction:
+    def predict(self, inputs: NDArray[Any], domain: DomainRole = "target") -> Prediction:
         """Logits and features for any inputs of the task's form, unseen ones too.
 
-        The array object ``task.target_inputs`` itself asks for the transductive answer of methods that have one.
+        Args:
+            inputs: (n, ...).
+            domain: which they are of. Some methods transform the two differently.
         """
+
+    def predict_part(self, part: Part) -> Prediction:
+        """Logits and features for samples of the task; of a transductive method, its answer for its training samples.
+
+        Raises:
+            ValueError: the task has no such samples.
+        """
+        return self.predict(self.task.inputs(part), role(part))
+
+    @property
+    def can_be_saved(self) -> bool:
+        """Whether it is one model to use elsewhere, which :meth:`model_state` gives."""
+        return True
 
     def criteria(self) -> dict[str, float]:
         """Scores of itself that only the method can compute, by name; higher is better. By default none.
 
         ``reverse_validation``, say: the accuracy on source samples of what the method learns from the target with
-        its own predictions as labels (Ganin 2016, section 5.1.4). Asked for at a trial's end and at rungs.
+        its predictions as labels (Ganin 2016, section 5.1.4). Asked for at a trial's end and at rungs.
         """
         return {}
 
     def model_state(self) -> StateDict:
-        """What :meth:`predict` needs of the state, without what only training needs; by default all of it."""
+        """What prediction needs of the state, without what only training needs; by default all of it."""
         return self.state_dict()
 
     def load_model_state(self, state: StateDict) -> None:

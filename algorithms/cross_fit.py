@@ -6,28 +6,30 @@ For the upper bound ``target_only`` where the scored samples are all there is (t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import get_annotations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from transfer_sweep.algorithms.base import Algorithm, Prediction, StateDict
+from transfer_sweep.algorithms.base import Algorithm, DomainRole, Part, Prediction, StateDict
 
 
-class CrossFit:
-    """Several models of one method behind the interface of one.
+class CrossFit(Algorithm):
+    """Several models of one method behind the interface of one. What that method declares, this declares too.
 
     Args:
-        models: one per fold.
-        scored: (n_f,) indices into ``inputs`` of each fold's samples; together they cover it once.
-        inputs: the array that is scored, as an object: predicting it gives every sample to the one model
-            that did not train on it. Other inputs get the mean of all models' answers.
+        models: one per fold, whose tasks have the same target inputs.
+        scored: (n_f,) rows of the target inputs that each fold's model did not train on; together they are each row
+            once.
     """
 
-    def __init__(
-        self, models: Sequence[Algorithm], scored: Sequence[NDArray[np.integer]], inputs: NDArray[Any]
-    ) -> None:
-        self.models, self.scored, self.inputs = list(models), list(scored), inputs
+    def __init__(self, models: Sequence[Algorithm], scored: Sequence[NDArray[np.integer]]) -> None:
+        first = models[0]
+        super().__init__(first.task, first.params, first.device, first.seed)
+        for declared in get_annotations(Algorithm):
+            setattr(self, declared, getattr(first, declared))
+        self.models, self.scored = list(models), list(scored)
 
     def fit_epoch(self) -> dict[str, float]:
         """One unit of budget for each fold; the mean of their losses."""
@@ -42,22 +44,30 @@ class CrossFit:
         """As each fold's model does."""
         return all(model.skip_to_last_stage() for model in self.models)  # all or none
 
-    def predict(self, inputs: NDArray[Any]) -> Prediction:
-        """Out-of-fold for the array given at construction; the mean over models for any other."""
-        if inputs is not self.inputs:
-            answers = [model.predict(inputs) for model in self.models]
-            return Prediction(
-                np.mean([a.logits for a in answers], axis=0), np.mean([a.features for a in answers], axis=0)
-            )
+    def predict(self, inputs: NDArray[Any], domain: DomainRole = "target") -> Prediction:
+        """The mean over the folds' models."""
+        answers = [model.predict(inputs, domain) for model in self.models]
+        return Prediction(np.mean([a.logits for a in answers], axis=0), np.mean([a.features for a in answers], axis=0))
+
+    def predict_part(self, part: Part) -> Prediction:
+        """Out-of-fold: each target sample by the one model that did not train on it.
+
+        Raises:
+            ValueError: another part is asked for. Each fold has its own.
+        """
+        if part != "target":
+            raise ValueError(f"cross-fitted models have no samples {part!r} in common")
+        inputs = self.task.target_inputs
         parts = [model.predict(inputs[rows]) for model, rows in zip(self.models, self.scored, strict=True)]
         order = np.argsort(np.concatenate(self.scored))
         return Prediction(
             np.concatenate([p.logits for p in parts])[order], np.concatenate([p.features for p in parts])[order]
         )
 
-    def criteria(self) -> dict[str, float]:
-        """None: those of a fold would be of other samples than the rest."""
-        return {}
+    @property
+    def can_be_saved(self) -> bool:
+        """No: a mean of models is no model, nor has it one representation."""
+        return False
 
     def state_dict(self) -> StateDict:
         """The state of every fold."""

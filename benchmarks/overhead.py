@@ -19,7 +19,7 @@ from ray import tune
 from rich.console import Console
 from tabulate import tabulate
 
-from transfer_sweep.algorithms.base import Algorithm, Params, Prediction, StateDict
+from transfer_sweep.algorithms.base import Algorithm, DomainRole, Params, Prediction, StateDict
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.ledger import FILE, Ledger
 from transfer_sweep.sweep.config import schema as experiment
@@ -49,7 +49,7 @@ class NoOp(Algorithm):
         """Nothing."""
         return {}
 
-    def predict(self, inputs: Any) -> Prediction:
+    def predict(self, inputs: Any, domain: DomainRole = "target") -> Prediction:
         """Random logits."""
         rng = np.random.default_rng(self.seed)
         logits = rng.normal(size=(len(inputs), self.task.num_classes)).astype(np.float32)

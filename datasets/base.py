@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from scipy.sparse import csr_array
 
 ValueRange = Literal["symmetric", "unit"]
 """What networks that are trained from scratch see of grey levels 0–255: [−1, 1] or [0, 1]. A dataset whose options
 have a field ``values`` of this type leaves the choice to the experiment; of others they see [−1, 1]."""
+
+_BEFORE = "before"
 
 
 class DataError(ValueError):
@@ -86,7 +88,8 @@ class _Taken(Samples):
 
     @cached_property
     def inputs(self) -> NDArray[Any]:
-        return self._array[self._rows]
+        taken: NDArray[Any] = self._array[self._rows]
+        return taken
 
     def rows(self) -> tuple[NDArray[Any], NDArray[np.integer] | None]:
         return self._array, self._rows
@@ -177,10 +180,55 @@ def beside_published(found: tuple[int, int], published: tuple[int, int]) -> str:
     return f"{', '.join(texts)} images"
 
 
-class Options(BaseModel):
-    """Options of a dataset that belong to the protocol (image size, layout). Subclass per dataset."""
+class Recorded(BaseModel):
+    """Settings that are part of a trial's identity; a record of them is read for years.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    A field that joins later is declared with :func:`added_later`: trials that ran before it keep their identity.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def encode(self) -> dict[str, Any]:
+        """The record: JSON values by field, in the order of declaration.
+
+        A field added later is left out at the value that reproduces earlier behaviour.
+        """
+        before = self._before()
+        record = self.model_dump(mode="json")
+        return {name: value for name, value in record.items() if name not in before or value != before[name]}
+
+    @classmethod
+    def decode(cls, record: Mapping[str, Any]) -> Self:
+        """Read a record. What it lacks of the fields added later has the value that reproduces earlier behaviour.
+
+        Args:
+            record: what :meth:`encode` gave, now or in an earlier version.
+
+        Raises:
+            pydantic.ValidationError: the record does not fit.
+        """
+        return cls.model_validate({**cls._before(), **record})
+
+    @classmethod
+    def _before(cls) -> dict[str, Any]:
+        """Field added later → the JSON value that reproduces earlier behaviour."""
+        extras = {name: field.json_schema_extra for name, field in cls.model_fields.items()}
+        return {name: extra[_BEFORE] for name, extra in extras.items() if isinstance(extra, dict) and _BEFORE in extra}
+
+
+def added_later(default: Any, *, before: Any, **field: Any) -> Any:
+    """A field of a :class:`Recorded` that joins when there are records already.
+
+    Args:
+        default: for those who do not set it, from now on.
+        before: the JSON value that reproduces what was done before there was the field. It may differ from the default.
+        field: bounds, description and what else :func:`pydantic.Field` takes.
+    """
+    return Field(default, json_schema_extra={_BEFORE: before}, **field)
+
+
+class Options(Recorded):
+    """Options of a dataset that belong to the protocol (image size, layout). Subclass per dataset."""
 
 
 class Dataset(ABC):

@@ -2,15 +2,15 @@
 
 A deep method is a loss over (source batch, target batch, progress): it overrides :meth:`DeepMethod.losses`.
 One that needs other networks names them in :meth:`DeepMethod.auxiliary`; one whose update is not a single
-gradient step (MCD's three, a critic's inner loop) overrides :meth:`DeepMethod.step`. Batches, learning rates,
-mixed precision, clipping, the guard against NaN, random state and checkpoints are here, once.
+gradient step (MCD's three, a critic's inner loop) overrides :meth:`DeepMethod.step`. Learning rates,
+mixed precision, clipping, the guard against NaN and checkpoints are here, once; batches and random state are beside.
 
 An epoch is ⌈max(n_s, n_t) / batch size⌉ steps for every method, ``source_only`` too: methods are compared after
 the same number of updates, and a small source (448 images of dslr against 2817 of amazon) is not cut short.
 Each step takes one batch of each domain; the smaller domain is gone through more than once.
 
 Where the protocol gives a few target labels, every step draws a batch of those samples too, and their cross-entropy
-(:meth:`DeepMethod.few_label_losses`) joins the method's own losses: the one way in which methods made for no target
+(:meth:`DeepMethod.few_label_losses`) joins the method's losses: the one way in which methods made for no target
 labels take some.
 """
 
@@ -19,9 +19,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import reduce
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -32,7 +30,18 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from transfer_sweep.algorithms.base import Algorithm, Params, Prediction, StateDict, Task, TrainingError
+from transfer_sweep.algorithms.base import (
+    Algorithm,
+    DomainRole,
+    Params,
+    Part,
+    Prediction,
+    StateDict,
+    Task,
+    TrainingError,
+)
+from transfer_sweep.algorithms.deep._batches import LabelledArray, class_balanced, on_device, shuffled
+from transfer_sweep.algorithms.deep._random_state import RandomState
 from transfer_sweep.algorithms.networks.augmentation import CROP, centre_crop, random_crop_flip
 from transfer_sweep.algorithms.networks.backbones import BackboneError
 from transfer_sweep.algorithms.networks.network import Network, Output, build_network
@@ -44,7 +53,9 @@ from transfer_sweep.algorithms.schedules import (
 )
 from transfer_sweep.datasets.base import Samples
 
+# Samples in a pass of the network, and those whose inputs are copied at once where trials share their array.
 _PREDICT_BATCH = {"vectors": 4096, "images": 128}
+_PREDICT_COPIES = {"vectors": 4096, "images": 1024}
 
 
 class DeepParams(Params):
@@ -105,10 +116,11 @@ class DeepMethod(Algorithm):
 
     def __init__(self, task: Task, params: Params, device: str = "cpu", seed: int = 0) -> None:
         super().__init__(task, params, device, seed)
-        self._target_inputs = _on_device(task.target_inputs, device)
+        self._target_inputs = on_device(task.target_inputs, device)
         few = task.target_labelled if self.semi_supervised else None
-        self._few = None if few is None else Batch(_on_device(few.inputs, device), _on_device(few.labels, device))
+        self._few = None if few is None else Batch(on_device(few.inputs, device), on_device(few.labels, device))
         self._images = task.target_inputs.ndim == 4
+        self._kind = "images" if self._images else "vectors"
         # Crops are for backbones that take 224 pixels; digits are seen whole.
         self._crops = self._images and task.target_inputs.shape[-1] > CROP
         self._mixed_precision = self._images and torch.device(device).type == "cuda"
@@ -116,8 +128,8 @@ class DeepMethod(Algorithm):
         self._most_steps = sys.maxsize
         self.learn_from(self.labelled())
 
-        self._random_state: dict[str, Tensor] = {}
-        with self._own_randomness(first=True):
+        self._random_state = RandomState(seed, device)
+        with self._random_state.in_use():
             self.network = self.build_network()
             self.nets = nn.ModuleDict({"network": self.network, **self.auxiliary()})
         self.nets.to(device)
@@ -220,10 +232,7 @@ class DeepMethod(Algorithm):
 
     def learn_from(self, labelled: Samples) -> None:
         """Draw source batches from these samples from now on; the larger of them and the target makes an epoch."""
-        inputs, rows = labelled.rows()
-        self._labelled_inputs = _on_device(inputs, self.device)
-        self._labelled_rows = None if rows is None else _on_device(np.asarray(rows, np.int64), self.device)
-        self._labels = _on_device(labelled.labels, self.device)
+        self._labelled = LabelledArray.of(labelled, self.device)
         whole = math.ceil(max(len(labelled), len(self.task.target_inputs)) / self.params.batch_size)
         self.steps_per_epoch = min(whole, self._most_steps)
 
@@ -257,15 +266,14 @@ class DeepMethod(Algorithm):
         """The target inputs as evaluation sees them, in drawn batches of ``batch_size``, without a smaller last one."""
         size = min(self.params.batch_size, len(self._target_inputs))
         order = torch.randperm(len(self._target_inputs)).to(self.device)
-        for rows in order[: len(order) // size * size].split(size):
+        for rows in torch.split(order[: len(order) // size * size], size):
             yield self._eval_inputs(self._target_inputs[rows])
 
     def labelled_batches(self) -> Iterator[Batch]:
         """The samples that source batches are drawn of, in order and as evaluation sees them."""
-        size = _PREDICT_BATCH["images" if self._images else "vectors"]
-        for rows in torch.arange(len(self._labels), device=self.device).split(size):
-            held = rows if self._labelled_rows is None else self._labelled_rows[rows]
-            yield Batch(self._eval_inputs(self._labelled_inputs[held]), self._labels[rows])
+        labelled = self._labelled
+        for rows in torch.split(torch.arange(len(labelled), device=self.device), _PREDICT_BATCH[self._kind]):
+            yield Batch(self._eval_inputs(labelled.inputs[labelled.places(rows)]), labelled.labels[rows])
 
     def forward(self, inputs: Tensor, network: nn.Module | None = None) -> Output:
         """The network (or another of its form) in mixed precision where that is on; what comes out is float32."""
@@ -282,7 +290,7 @@ class DeepMethod(Algorithm):
         chosen = [self.optimizers[name] for name in (optimizers or self.optimizers)]
         parameters = [p for optimizer in chosen for group in optimizer.param_groups for p in group["params"]]
         # Only theirs: what a step does not move needs no gradient, and keeps none for the next step.
-        reduce(operator.add, losses.values()).backward(inputs=parameters)
+        torch.autograd.backward(reduce(operator.add, losses.values()), inputs=parameters)
         if self.params.grad_clip:
             nn.utils.clip_grad_norm_(parameters, self.params.grad_clip)
         for optimizer in chosen:
@@ -300,17 +308,17 @@ class DeepMethod(Algorithm):
     def fit_epoch(self) -> dict[str, float]:
         """Train for one epoch; return the mean over its steps of each loss."""
         seen: dict[str, list[Tensor]] = {}
-        with self._own_randomness():
+        labelled, batch_size = self._labelled, self.params.batch_size
+        with self._random_state.in_use():
             self._train_mode()
-            batch_size = self.params.batch_size
-            source_rows = self._source_order().split(batch_size)
-            target_rows = _shuffled(len(self._target_inputs), self._drawn).to(self.device).split(batch_size)
+            source_rows = torch.split(self._source_order(), batch_size)
+            target_order = shuffled(len(self._target_inputs), self._drawn).to(self.device)
+            target_rows = torch.split(target_order, batch_size)
             for index in range(self.steps_per_epoch):
                 progress = self.progress_after(self.epoch + index / self.steps_per_epoch)
                 self._set_learning_rate(progress)
                 rows = source_rows[index]
-                held = rows if self._labelled_rows is None else self._labelled_rows[rows]
-                source = Batch(self._train_inputs(self._labelled_inputs, held), self._labels[rows])
+                source = Batch(self._train_inputs(labelled.inputs, labelled.places(rows)), labelled.labels[rows])
                 target = self._train_inputs(self._target_inputs, target_rows[index][: self._target_batch])
                 for name, value in self.step(source, target, progress).items():
                     seen.setdefault(name, []).append(value.detach())
@@ -333,17 +341,36 @@ class DeepMethod(Algorithm):
         self.steps_per_epoch = min(steps, whole)
         return self.steps_per_epoch / whole
 
-    @torch.no_grad()
-    def predict(self, inputs: NDArray[Any]) -> Prediction:
+    def predict(self, inputs: NDArray[Any], domain: DomainRole = "target") -> Prediction:
         """Logits and bottleneck features in evaluation mode; images by their centre crop.
 
         Raises:
             TrainingError: the network's weights are no longer finite.
         """
+        return self._predict(on_device(inputs, "cpu"))
+
+    def predict_part(self, part: Part) -> Prediction:
+        """Logits and bottleneck features of samples of the task, in evaluation mode.
+
+        Raises:
+            TrainingError: the network's weights are no longer finite.
+            ValueError: the task has no such samples.
+        """
+        if part == "target":
+            return self._predict(self._target_inputs)
+        if part == "validation":  # few, and asked for at every epoch: their copy is kept
+            return super().predict_part(part)
+        # Taking samples of an array that trials share copies their inputs: not of all at once.
+        samples = self.task.samples(part)
+        pieces = np.array_split(np.arange(len(samples)), math.ceil(len(samples) / _PREDICT_COPIES[self._kind]))
+        found = [self.predict(samples.take(rows).inputs) for rows in pieces]
+        return Prediction(np.concatenate([p.logits for p in found]), np.concatenate([p.features for p in found]))
+
+    @torch.no_grad()
+    def _predict(self, inputs: Tensor) -> Prediction:
         self.nets.eval()
-        held = self._target_inputs if inputs is self.task.target_inputs else _on_device(inputs, "cpu")
         logits, features = [], []
-        for batch in held.split(_PREDICT_BATCH["images" if self._images else "vectors"]):
+        for batch in torch.split(inputs, _PREDICT_BATCH[self._kind]):
             output = self.evaluate(self._eval_inputs(batch.to(self.device)))
             logits.append(output.logits)
             features.append(output.features)
@@ -362,7 +389,7 @@ class DeepMethod(Algorithm):
             "epoch": self.epoch,
             "nets": dict(self.nets.state_dict()),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
-            "random": self._random_state,
+            "random": self._random_state.state_dict(),
             "extra": self.extra_state(),
         }
         copied: StateDict = _copied_to_cpu(state)
@@ -384,7 +411,7 @@ class DeepMethod(Algorithm):
         self.nets.load_state_dict(state["nets"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
-        self._random_state = {name: value.clone() for name, value in state["random"].items()}
+        self._random_state.load_state_dict(state["random"])
         self.load_extra_state(state["extra"])
 
     # --- inside ---
@@ -400,8 +427,8 @@ class DeepMethod(Algorithm):
     def _source_order(self) -> Tensor:
         """Row numbers of the labelled samples for one epoch of batches."""
         if not self.class_balanced:
-            return _shuffled(len(self._labels), self._drawn).to(self.device)
-        return _class_balanced(self._labels.cpu(), self._drawn).to(self.device)
+            return shuffled(len(self._labelled), self._drawn).to(self.device)
+        return class_balanced(self._labelled.labels.cpu(), self._drawn).to(self.device)
 
     def _train_inputs(self, held: Tensor, rows: Tensor) -> Tensor:
         chosen = held[rows]
@@ -427,31 +454,6 @@ class DeepMethod(Algorithm):
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * group["multiplier"] * factor
 
-    @contextmanager
-    def _own_randomness(self, first: bool = False) -> Iterator[None]:
-        """Draw from this trial's own random state, and leave the process's as it was.
-
-        Trials share a process one after another; none may depend on what ran before it.
-        """
-        device = torch.device(self.device)
-        cuda = (
-            [device.index if device.index is not None else torch.cuda.current_device()] if device.type == "cuda" else []
-        )
-        with torch.random.fork_rng(devices=cuda):
-            if first:
-                torch.default_generator.manual_seed(self.seed)
-                for index in cuda:
-                    torch.cuda.default_generators[index].manual_seed(self.seed)
-            else:
-                torch.set_rng_state(self._random_state["cpu"])
-                for index in cuda:
-                    if "cuda" in self._random_state:
-                        torch.cuda.set_rng_state(self._random_state["cuda"], index)
-            yield
-            self._random_state = {"cpu": torch.get_rng_state()}
-            for index in cuda:
-                self._random_state["cuda"] = torch.cuda.get_rng_state(index)
-
 
 class AdaptationMethod(DeepMethod):
     """A deep method whose adaptation term has a weight λ with a schedule."""
@@ -472,32 +474,6 @@ def _parameters(groups: Iterable[tuple[nn.Module, float]]) -> list[dict[str, Any
         for module, multiplier in groups
         if (parameters := [p for p in module.parameters() if p.requires_grad])
     ]
-
-
-def _on_device(array: NDArray[Any], device: str) -> Tensor:
-    """An array as a tensor; on CPU without copying it. Nothing writes to it."""
-    with warnings.catch_warnings():
-        # Ray's object store hands out read-only arrays, and torch has no read-only tensors to warn about less.
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(np.asarray(array)).to(device)
-
-
-def _shuffled(n: int, length: int) -> Tensor:
-    """``length`` row numbers of n samples: permutations, one after another."""
-    return torch.cat([torch.randperm(n) for _ in range(math.ceil(length / n))])[:length]
-
-
-def _class_balanced(labels: Tensor, length: int) -> Tensor:
-    """``length`` row numbers in which every run of K holds each of the K classes present once."""
-    classes = labels.unique()
-    order = classes[_shuffled(len(classes), length)]
-    rows = torch.empty(length, dtype=torch.long)
-    for label in classes:
-        places = (order == label).nonzero().squeeze(1)
-        members = (labels == label).nonzero().squeeze(1)
-        if len(places):
-            rows[places] = members[_shuffled(len(members), len(places))]
-    return rows
 
 
 def _copied_to_cpu(value: Any) -> Any:

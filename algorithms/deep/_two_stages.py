@@ -21,7 +21,7 @@ class StageParams(DeepParams):
 
 
 class TwoStageMethod(DeepMethod):
-    """A deep method whose trial has two stages, each with optimizers and schedules of its own.
+    """A deep method whose trial has two stages, each with new optimizers and schedules.
 
     What :meth:`labelled` gives is learned first, with the losses of the method as it then is. Before the second stage
     :meth:`second_stage` changes the network as the method wants it and gives the samples to go on with.
@@ -41,7 +41,7 @@ class TwoStageMethod(DeepMethod):
         super().__init__(task, params, device, seed)
         self.first_epochs, self.second_epochs = self.lengths(self.params, task.epochs)
         if not self.first_epochs:
-            self._go_on()
+            self._start_second_stage()
 
     @abstractmethod
     def second_stage(self) -> Samples:
@@ -76,7 +76,7 @@ class TwoStageMethod(DeepMethod):
     def fit_epoch(self) -> dict[str, float]:
         """One epoch of the stage whose turn it is."""
         if not self.second and self.epoch >= self.first_epochs:
-            self._go_on()
+            self._start_second_stage()
         return super().fit_epoch()
 
     def skip_to_last_stage(self) -> bool:
@@ -84,18 +84,18 @@ class TwoStageMethod(DeepMethod):
         if self.second:
             return False
         self.epoch = self.first_epochs
-        self._go_on()
+        self._start_second_stage()
         return True
 
     def load_state_dict(self, state: StateDict) -> None:
         """Continue in the stage in which :meth:`state_dict` was called."""
         if not self.second and state["epoch"] > self.first_epochs:
-            self._go_on()
+            self._start_second_stage()
         super().load_state_dict(state)
 
-    def _go_on(self) -> None:
+    def _start_second_stage(self) -> None:
         self.second = True
-        with self._own_randomness():
+        with self._random_state.in_use():
             samples = self.second_stage()
         for module in self.frozen:
             module.requires_grad_(False)

@@ -65,7 +65,7 @@ class Wasserstein(AdaptationMethod):
         return losses
 
     def _distance(self, source: Tensor, target: Tensor) -> Tensor:
-        values = self.nets["critic"](torch.cat([source, target]))
+        values: Tensor = self.nets["critic"](torch.cat([source, target]))
         return values[: len(source)].mean() - values[len(source) :].mean()
 
     def _train_critic(self, source: Tensor, target: Tensor) -> None:

@@ -23,4 +23,5 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], source: Tensor, target:
     between = share * source + (1 - share) * target
     points = torch.cat([source, target, between]).detach().requires_grad_()
     (slope,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
-    return (slope.norm(dim=1) - 1).square().mean()
+    lengths: Tensor = slope.norm(dim=1)
+    return (lengths - 1).square().mean()

@@ -51,7 +51,7 @@ class Normalize(nn.Module):
 
 
 class _Lite0Trunk(nn.Module):
-    """EfficientNet-Lite0 up to its pooled features; the package's own ``forward`` goes on to the classes."""
+    """EfficientNet-Lite0 up to its pooled features; the package's ``forward`` goes on to the classes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +63,8 @@ class _Lite0Trunk(nn.Module):
         self.net._fc = nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.net.extract_features(images).mean(dim=(2, 3))
+        features: Tensor = self.net.extract_features(images)
+        return features.mean(dim=(2, 3))
 
     def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
         return self.net.load_state_dict(state_dict, strict=strict, assign=assign)
@@ -82,7 +83,7 @@ def _torchvision(model: str, head: str) -> Callable[[], nn.Module]:
         # Not at the top: it takes seconds to import, and most trials never need it.
         from torchvision import models  # noqa: PLC0415
 
-        net = models.get_model(model)
+        net: nn.Module = models.get_model(model)
         owner, _, last = head.rpartition(".")
         setattr(net.get_submodule(owner), last, nn.Identity())
         return net

@@ -34,9 +34,12 @@ class RandomizedMultilinearMap(nn.Module):
     def __init__(self, dim: int, num_classes: int, output: int) -> None:
         super().__init__()
         self.dim = output
+        self.features_map: Tensor
+        self.predictions_map: Tensor
         self.register_buffer("features_map", torch.randn(dim, output))
         self.register_buffer("predictions_map", torch.randn(num_classes, output))
 
     def forward(self, features: Tensor, predictions: Tensor) -> Tensor:
         product = (features @ self.features_map) * (predictions @ self.predictions_map)
-        return product / self.dim**0.5
+        scale: float = self.dim**0.5
+        return product / scale

@@ -14,17 +14,17 @@ from typing import Any, Protocol
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from scipy.sparse import csr_array
+
+from transfer_sweep.datasets.base import Recorded
 
 Matrix = NDArray[np.floating[Any]]
 _SPAN_TOLERANCE = 1e-5  # of the longest sample's squared length: what is left of a sample outside of the others' span
 
 
-class MSDAParams(BaseModel):
+class MSDAParams(Recorded):
     """What decides the representation."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     layers: int = Field(5, ge=1, le=20, description="stacked autoencoders (Ganin 2016: 5)")
     noise: float = Field(0.5, gt=0, lt=1, description="p: probability that an entry is dropped (Ganin 2016: 0.5)")

@@ -18,7 +18,17 @@ from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from transfer_sweep.algorithms.base import Algorithm, Params, Prediction, StateDict, Task, TrainingError
+from transfer_sweep.algorithms.base import (
+    Algorithm,
+    DomainRole,
+    Params,
+    Part,
+    Prediction,
+    StateDict,
+    Task,
+    TrainingError,
+    role,
+)
 
 Matrix = NDArray[np.floating[Any]]
 
@@ -36,9 +46,6 @@ class ShallowMethod(Algorithm):
 
     A subclass sets what it learns in :meth:`fit`, names those attributes in ``learned``, and turns inputs into
     features in :meth:`represent`; the classifier that it fits on the source's features gives the logits.
-
-    The array objects ``task.source.inputs`` and ``task.source_validation.inputs`` are represented as source samples,
-    anything else as target samples (subspace alignment and CORAL transform the two differently).
 
     Attributes:
         learned: names of the attributes that :meth:`fit` sets; arrays and numbers.
@@ -78,24 +85,28 @@ class ShallowMethod(Algorithm):
         """Learn from the source's vectors and labels and the target's vectors; set what ``learned`` names."""
 
     @abstractmethod
-    def represent(self, vectors: Matrix, from_source: bool) -> Matrix:
-        """Features (n, d) of the vectors (n, m) of a domain."""
+    def represent(self, vectors: Matrix, domain: DomainRole) -> Matrix:
+        """Features (n, d) of any vectors (n, m) of a domain."""
+
+    def represent_part(self, part: Part) -> Matrix:
+        """Features (n, d) of samples of the task; a transductive method has those of its training samples already."""
+        known = {"source": self.source_vectors, "target": self.target_vectors}
+        vectors = known[part] if part in known else as_vectors(self.task.inputs(part))
+        return self.represent(vectors, role(part))
 
     @abstractmethod
     def classify(self, features: Matrix) -> Matrix:
         """Logits (n, K) of features (n, d)."""
 
-    def predict(self, inputs: NDArray[Any]) -> Prediction:
+    def predict(self, inputs: NDArray[Any] | csr_array, domain: DomainRole = "target") -> Prediction:
         """Logits and features of inputs: (n, m) vectors or (n, channels, height, width) uint8 images."""
-        if inputs is self.task.target_inputs:
-            vectors = self.target_vectors
-        elif inputs is self.task.source.inputs:
-            vectors = self.source_vectors
-        else:
-            vectors = as_vectors(inputs)
-        held_out = self.task.source_validation
-        from_source = vectors is self.source_vectors or (held_out is not None and inputs is held_out.inputs)
-        features = self.represent(vectors, from_source)
+        return self._prediction(self.represent(as_vectors(inputs), domain))
+
+    def predict_part(self, part: Part) -> Prediction:
+        """Logits and features of samples of the task, as :meth:`represent_part` has them."""
+        return self._prediction(self.represent_part(part))
+
+    def _prediction(self, features: Matrix) -> Prediction:
         return Prediction(self.classify(features).astype(np.float32), features.astype(np.float32))
 
     def state_dict(self) -> StateDict:
@@ -157,35 +168,36 @@ class AlignmentMethod(ShallowMethod):
         """Learn the maps from ``self.source_vectors`` and ``self.target_vectors``."""
 
     @abstractmethod
-    def transform(self, vectors: Matrix, from_source: bool) -> Matrix:
+    def transform(self, vectors: Matrix, domain: DomainRole) -> Matrix:
         """The vectors (n, m) of a domain in the common space (n, d)."""
 
     def fit(self) -> dict[str, float]:
         """Learn the maps, then the classifier."""
         self.align()
         if self.params.classifier == "svm":
-            features = self.represent(self.source_vectors, True)
+            features = self.represent_part("source")
             labels, classes = self.task.source.labels, self.task.num_classes
             self.weight, self.bias = fit_linear_classifier("svm", features, labels, classes, self.params.C)
         return {}
 
-    def represent(self, vectors: Matrix, from_source: bool) -> Matrix:
+    def represent(self, vectors: Matrix, domain: DomainRole) -> Matrix:
         """The vectors in the common space, scaled to unit length if so chosen."""
-        transformed = self.transform(np.asarray(vectors, dtype=np.float64), from_source)
+        transformed = self.transform(np.asarray(vectors, dtype=np.float64), domain)
         return unit_rows(transformed) if self.params.unit_length else transformed
 
     def classify(self, features: Matrix) -> Matrix:
         """Minus the distance to each class's nearest aligned source sample, or the SVM's decision values."""
         if self.weight is not None and self.bias is not None:
             return features @ self.weight.T + self.bias
-        references = self.represent(self.source_vectors, True)
+        references = self.represent_part("source")
         return nearest_neighbor_logits(features, references, self.task.source.labels, self.task.num_classes)
 
 
 def as_vectors(inputs: NDArray[Any] | csr_array) -> Matrix:
     """Inputs as dense float32 or float64 vectors (n, m): uint8 images are flattened and divided by 255."""
     if isinstance(inputs, csr_array):
-        return inputs.toarray()
+        dense: Matrix = inputs.toarray()
+        return dense
     vectors = inputs.reshape(len(inputs), -1)
     if inputs.dtype == np.uint8:
         return vectors.astype(np.float32) / np.float32(255)

@@ -1,6 +1,6 @@
 """CORAL, correlation alignment: Sun et al. 2016.
 
-Source samples are whitened by their own covariance and coloured by the target's, x ↦ x (C_s + λI)^(−½) (C_t + λI)^½;
+Source samples are whitened by their covariance and coloured by the target's, x ↦ x (C_s + λI)^(−½) (C_t + λI)^½;
 a classifier is trained on them and applied to the target's samples as they are.
 """
 
@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from transfer_sweep.algorithms.base import DomainRole
 from transfer_sweep.algorithms.shallow._base import (
     AlignmentMethod,
     AlignmentParams,
@@ -55,9 +56,9 @@ class CORAL(AlignmentMethod):
         self.source_variances, self.source_axes = _covariance(self.source_vectors)
         self.target_variances, self.target_axes = _covariance(self.target_vectors)
 
-    def transform(self, vectors: Matrix, from_source: bool) -> Matrix:
+    def transform(self, vectors: Matrix, domain: DomainRole) -> Matrix:
         """Source samples whitened and re-coloured; target samples as they are."""
-        if not from_source:
+        if domain == "target":
             return vectors
         ridge = self.params.regularization
         white = _times_power(vectors, self.source_variances, self.source_axes, ridge, -0.5)

@@ -76,7 +76,7 @@ class JDA(TCA):
         """One iteration; returns ``mmd`` and the percentage of pseudo-labels that changed (``changed``)."""
         before = self.pseudo_labels
         losses = super().fit()
-        self.pseudo_labels = self.predict(self.task.target_inputs).logits.argmax(1)
+        self.pseudo_labels = self.predict_part("target").logits.argmax(1)
         if before is not None:
             losses["changed"] = 100 * float((self.pseudo_labels != before).mean())
         return losses

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from transfer_sweep.algorithms.base import Params
+from transfer_sweep.algorithms.base import DomainRole, Params
 from transfer_sweep.algorithms.shallow._base import LinearMethod, Matrix, fit_linear_classifier, unit_rows
 
 
@@ -34,10 +34,10 @@ class LogisticRegression(LinearMethod):
         """Fit the classifier on the labelled samples."""
         vectors, labels = self.labelled()
         self.weight, self.bias = fit_linear_classifier(
-            "logistic_regression", self.represent(vectors, True), labels, self.task.num_classes, self.params.C
+            "logistic_regression", self.represent(vectors, "source"), labels, self.task.num_classes, self.params.C
         )
         return {}
 
-    def represent(self, vectors: Matrix, from_source: bool) -> Matrix:
+    def represent(self, vectors: Matrix, domain: DomainRole) -> Matrix:
         """The vectors themselves, scaled to unit length if so chosen."""
         return unit_rows(vectors) if self.params.unit_length else vectors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from transfer_sweep.algorithms.base import Params
+from transfer_sweep.algorithms.base import DomainRole, Params
 from transfer_sweep.algorithms.shallow._base import Matrix, ShallowMethod, nearest_neighbor_logits, unit_rows
 
 
@@ -29,11 +29,11 @@ class NearestNeighbor(ShallowMethod):
         """Nothing is learned: the labelled samples are the model."""
         return {}
 
-    def represent(self, vectors: Matrix, from_source: bool) -> Matrix:
+    def represent(self, vectors: Matrix, domain: DomainRole) -> Matrix:
         """The vectors themselves, scaled to unit length if so chosen."""
         return unit_rows(vectors) if self.params.unit_length else vectors
 
     def classify(self, features: Matrix) -> Matrix:
         """Minus the distance to each class's nearest labelled sample."""
         vectors, labels = self.labelled()
-        return nearest_neighbor_logits(features, self.represent(vectors, True), labels, self.task.num_classes)
+        return nearest_neighbor_logits(features, self.represent(vectors, "source"), labels, self.task.num_classes)

@@ -11,7 +11,16 @@ from pydantic import Field
 from scipy.sparse import csr_array
 from sklearn.preprocessing import normalize
 
-from transfer_sweep.algorithms.base import Algorithm, Params, Prediction, StateDict, Task, TrainingError
+from transfer_sweep.algorithms.base import (
+    Algorithm,
+    DomainRole,
+    Params,
+    Part,
+    Prediction,
+    StateDict,
+    Task,
+    TrainingError,
+)
 from transfer_sweep.algorithms.shallow._base import as_vectors
 from transfer_sweep.algorithms.shallow._stochastic import Network, train_pass
 
@@ -51,9 +60,10 @@ class ShallowNN(Algorithm):
     def __init__(self, task: Task, params: Params, device: str = "cpu", seed: int = 0) -> None:
         super().__init__(task, params, device, seed)
         self._rng = np.random.default_rng(seed)
-        self._prepared: list[tuple[Any, csr_array]] = []
         self._source = self._prepare(task.source.inputs)
         self._target = self._prepare(task.target_inputs)
+        held = task.source_validation
+        self._validation = None if held is None else (self._prepare(held.inputs), held.labels)
 
     @classmethod
     def budget(cls, params: Params, epochs: int) -> int:
@@ -64,9 +74,9 @@ class ShallowNN(Algorithm):
         """Train; returns training and validation risk (0 to 1) of the network kept, and the passes it took."""
         task = self.task
         start = Network.random(self._source.shape[1], self.params.hidden_size, task.num_classes, self._rng)
-        held = task.source_validation
-        validation = None if held is None else (self._prepare(held.inputs), held.labels)
-        self.network, passes, risk = self._train(start, self._source, task.source.labels, self._target, validation)
+        self.network, passes, risk = self._train(
+            start, self._source, task.source.labels, self._target, self._validation
+        )
         measured = {"training_risk": self._risk(self.network, self._source, task.source.labels), "passes": passes}
         return measured if risk is None else {**measured, "validation_risk": risk}
 
@@ -108,12 +118,11 @@ class ShallowNN(Algorithm):
     def criteria(self) -> dict[str, float]:
         """Reverse validation, in percent (Ganin et al. 2016, section 5.1.2; Zhong et al. 2010).
 
-        The network learns on, from the target's samples with its own predictions as labels and the source's without
+        The network learns on, from the target's samples with its predictions as labels and the source's without
         any, stopped early on a tenth of the former; what comes out is scored on the source samples that neither saw.
         Nothing where the protocol holds out no source samples.
         """
-        held = self.task.source_validation
-        if held is None:
+        if self._validation is None:
             return {}
         predicted = self.network.logits(self.network.hidden(self._target)).argmax(1)
         order = np.random.default_rng(self.seed).permutation(len(predicted))
@@ -125,13 +134,10 @@ class ShallowNN(Algorithm):
             self._source,
             (self._target[stop], predicted[stop]),
         )
-        return {"reverse_validation": 100 * (1 - self._risk(back, self._prepare(held.inputs), held.labels))}
+        return {"reverse_validation": 100 * (1 - self._risk(back, *self._validation))}
 
     def _prepare(self, inputs: NDArray[Any] | csr_array) -> csr_array:
-        """Inputs (n, m) as a CSR matrix of float32, scaled; the last few are kept, as they are asked for again."""
-        for known, prepared in self._prepared:
-            if known is inputs:
-                return prepared
+        """Inputs (n, m) as a CSR matrix of float32, scaled."""
         vectors = inputs if isinstance(inputs, csr_array) else as_vectors(inputs)
         prepared = csr_array(vectors).astype(np.float32)
         if self.params.scaling == "log_length":
@@ -140,12 +146,24 @@ class ShallowNN(Algorithm):
             prepared.data = np.log1p(prepared.data)
         if self.params.scaling != "none":
             prepared = csr_array(normalize(prepared) * np.float32(self.params.length))
-        self._prepared = [*self._prepared[-3:], (inputs, prepared)]
         return prepared
 
-    def predict(self, inputs: NDArray[Any] | csr_array) -> Prediction:
+    def predict(self, inputs: NDArray[Any] | csr_array, domain: DomainRole = "target") -> Prediction:
         """Logits, and the hidden units (n, D) as features."""
-        hidden = self.network.hidden(self._prepare(inputs))
+        return self._prediction(self._prepare(inputs))
+
+    def predict_part(self, part: Part) -> Prediction:
+        """Logits and hidden units of samples of the task, most of which are prepared already."""
+        if part == "source":
+            return self._prediction(self._source)
+        if part == "target":
+            return self._prediction(self._target)
+        if part == "validation" and self._validation is not None:
+            return self._prediction(self._validation[0])
+        return super().predict_part(part)
+
+    def _prediction(self, prepared: csr_array) -> Prediction:
+        hidden = self.network.hidden(prepared)
         return Prediction(self.network.logits(hidden).astype(np.float32), hidden.astype(np.float32))
 
     def state_dict(self) -> StateDict:

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from transfer_sweep.algorithms.base import DomainRole
 from transfer_sweep.algorithms.shallow._base import AlignmentMethod, AlignmentParams, Matrix, scatter_eigenbasis
 
 
@@ -53,8 +54,8 @@ class SubspaceAlignment(AlignmentMethod):
         self.source_mean, self.source_map = self.source_vectors.mean(0), source @ (source.T @ target)
         self.target_mean, self.target_map = self.target_vectors.mean(0), target
 
-    def transform(self, vectors: Matrix, from_source: bool) -> Matrix:
+    def transform(self, vectors: Matrix, domain: DomainRole) -> Matrix:
         """Coordinates in the target's subspace, after alignment for source samples."""
-        if from_source:
+        if domain == "source":
             return (vectors - self.source_mean) @ self.source_map
         return (vectors - self.target_mean) @ self.target_map

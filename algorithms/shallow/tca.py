@@ -20,7 +20,7 @@ from pydantic import Field
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from scipy.spatial.distance import squareform
 
-from transfer_sweep.algorithms.base import Params, StateDict, Task, TrainingError
+from transfer_sweep.algorithms.base import DomainRole, Params, Part, StateDict, Task, TrainingError
 from transfer_sweep.algorithms.shallow._base import (
     Matrix,
     ShallowMethod,
@@ -108,11 +108,11 @@ class Kernel:
 def _right_singular(samples: Matrix) -> Matrix:
     """VΣ (m, r) of the thin singular value decomposition of X (n, m), from the smaller of XᵀX and XXᵀ."""
     rows, columns = samples.shape
+    values: Matrix
+    basis: Matrix
     values, basis = scipy.linalg.eigh(samples.T @ samples if columns <= rows else samples @ samples.T, driver="evd")
     kept = values > values[-1] * max(rows, columns) * np.finfo(np.float64).eps
-    if columns <= rows:
-        return basis[:, kept] * np.sqrt(values[kept])
-    return samples.T @ basis[:, kept]
+    return basis[:, kept] * np.sqrt(values[kept]) if columns <= rows else samples.T @ basis[:, kept]
 
 
 class TransferComponents:
@@ -169,10 +169,12 @@ def _leading_eigenvectors(diagonal: Matrix, low_rank: Matrix, count: int) -> Mat
         except ArpackNoConvergence:
             pass
         else:
-            return vectors[:, np.argsort(-values)]
+            leading: Matrix = vectors[:, np.argsort(-values)]
+            return leading
     dense = -low_rank @ low_rank.T
     dense[np.diag_indices(size)] += diagonal
-    return scipy.linalg.eigh(dense, subset_by_index=[size - count, size - 1], overwrite_a=True)[1][:, ::-1]
+    vectors = scipy.linalg.eigh(dense, subset_by_index=[size - count, size - 1], overwrite_a=True)[1]
+    return np.flip(vectors, axis=1)
 
 
 def mean_contrast(source_size: int, target_size: int) -> Matrix:
@@ -226,17 +228,21 @@ class TCA(ShallowMethod):
             self._embedded = unit_rows(self.rows @ self.components)
         return self._embedded
 
-    def represent(self, vectors: Matrix, from_source: bool) -> Matrix:
+    def represent(self, vectors: Matrix, domain: DomainRole) -> Matrix:
         """Projections on the components, of unit length."""
-        if vectors is self.source_vectors:
-            return self.embedded()[: len(vectors)]
-        if vectors is self.target_vectors:
-            return self.embedded()[-len(vectors) :]
         return unit_rows(self._kernel(unit_rows(vectors.astype(np.float64))) @ self.components)
+
+    def represent_part(self, part: Part) -> Matrix:
+        """Projections of the samples; those of the training samples are there already."""
+        if part == "source":
+            return self.embedded()[: len(self.source_vectors)]
+        if part == "target":
+            return self.embedded()[-len(self.target_vectors) :]
+        return super().represent_part(part)
 
     def classify(self, features: Matrix) -> Matrix:
         """Minus the distance to each class's nearest projected source sample."""
-        references = self.represent(self.source_vectors, True)
+        references = self.represent_part("source")
         return nearest_neighbor_logits(features, references, self.task.source.labels, self.task.num_classes)
 
     def load_state_dict(self, state: StateDict) -> None:

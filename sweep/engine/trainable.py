@@ -30,7 +30,6 @@ from threadpoolctl import threadpool_limits
 
 from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.algorithms.base import Algorithm
-from transfer_sweep.algorithms.cross_fit import CrossFit
 from transfer_sweep.datasets.base import Domain, Samples
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.artefacts import FEATURES, MODEL
@@ -118,7 +117,7 @@ class Probe:
 
 def _build(
     spec: TrialSpec, shared: Shared, device: str, domains: dict[tuple[str, str], Domain]
-) -> tuple[Algorithm | CrossFit, tasks.Scoring]:
+) -> tuple[Algorithm, tasks.Scoring]:
     """A trial's model and what scores it. ``domains`` keeps what this process has looked up."""
     row = spec.row
     protocol = json.loads(row.protocol)
@@ -292,12 +291,9 @@ class TransferTrial(tune.Trainable):
         return relative
 
     def _keep_model(self, scored: tasks.Scored) -> dict[str, str]:
-        """The model and some features, where this may be the cell's chosen trial; the driver removes those of others.
-
-        A mean of cross-fitted models is no model to use, nor has it one representation.
-        """
+        """The model and some features, where this may be the cell's chosen trial; the driver removes the others'."""
         row, folder = self._spec.row, self._folder
-        if row.role != "search" or not isinstance(self._model, Algorithm):
+        if row.role != "search" or not self._model.can_be_saved:
             return {}
         classes = self._shared.num_classes
         kept = {MODEL: artefacts.save_model(folder, row, self._spec.epochs, classes, self._model)}

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transfer_sweep.algorithms.base import Algorithm, Params, Prediction, StateDict, Task
+from transfer_sweep.algorithms.base import Algorithm, Params, Part, Prediction, StateDict, Task
 from transfer_sweep.algorithms.cross_fit import CrossFit
-from transfer_sweep.algorithms.deep._base import DeepMethod
 from transfer_sweep.datasets import splits
 from transfer_sweep.datasets.base import Domain, Samples, ValueRange
 from transfer_sweep.reports import criteria
@@ -24,7 +23,6 @@ from transfer_sweep.reports.ledger.artefacts import WIDEST, Features, some
 from transfer_sweep.reports.ledger.ledger import TrialRow
 
 FOLDS = 5
-_VECTORS_AT_ONCE = 4096
 _IMAGES_AT_ONCE = 1024
 
 
@@ -119,8 +117,10 @@ class Scoring:
         source: labelled source training samples; None: no source score.
         validation: source samples held out of training; None where the protocol holds out nothing.
         num_classes: K.
+        transductive: whether ``target`` are the target training samples, in their order.
         proxy_a_distance: whether to measure it between the domains, among what ``thorough`` adds.
         rows: which of ``target`` are scored; None: all.
+        source_part: what ``source`` is called in the model's task.
     """
 
     def __init__(
@@ -130,15 +130,18 @@ class Scoring:
         source: Samples | None,
         validation: Samples | None,
         num_classes: int,
+        transductive: bool,
         proxy_a_distance: bool = False,
         rows: NDArray[np.integer] | None = None,
+        source_part: Part = "source",
     ) -> None:
+        self._transductive, self._source_part = transductive, source_part
         self._proxy_a_distance = proxy_a_distance
         self._rows: Any = slice(None) if rows is None else rows
         self._target, self._target_inputs, self._source, self._validation = target, target_inputs, source, validation
         self._num_classes = num_classes
 
-    def __call__(self, model: Algorithm | CrossFit, thorough: bool = False) -> Scored:
+    def __call__(self, model: Algorithm, thorough: bool = False) -> Scored:
         """Predict and score.
 
         Args:
@@ -146,12 +149,12 @@ class Scoring:
             thorough: every criterion, those too that need features or further passes, and cost several times as much
                 as the rest.
         """
-        on_training = model.predict(self._target_inputs)
+        on_training = model.predict_part("target")
         scored, labels = self.on_scored(model, on_training)
-        held = None if self._validation is None else model.predict(self._validation.inputs)
+        held = None if self._validation is None else model.predict_part("validation")
         on_source: Prediction | None = None
         if self._source is not None and (held is None or thorough):
-            on_source = _predict(model, self._source)
+            on_source = model.predict_part(self._source_part)
         found = {"source_validation": self._source_score(held, on_source)}
         found |= criteria.prediction_criteria(on_training.logits)
         if thorough:
@@ -165,7 +168,7 @@ class Scoring:
         )
 
     def on_scored(
-        self, model: Algorithm | CrossFit, on_training: Prediction | None = None
+        self, model: Algorithm, on_training: Prediction | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Logits (n, K) of the scored samples, and their labels (n,).
 
@@ -173,11 +176,11 @@ class Scoring:
             model: what to ask.
             on_training: what it says of the target's training inputs, where that is known.
         """
-        transductive = self._target.inputs is self._target_inputs
-        if on_training is None or not transductive:
-            # A transductive method knows its target by the array.
-            on_training = model.predict(self._target_inputs if transductive else self._target.inputs)
-        return on_training.logits[self._rows], self._target.labels[self._rows]
+        if not self._transductive:
+            prediction = model.predict(self._target.inputs)
+        else:
+            prediction = model.predict_part("target") if on_training is None else on_training
+        return prediction.logits[self._rows], self._target.labels[self._rows]
 
     def _features(
         self, on_target: Prediction, on_source: Prediction | None, confusion: NDArray[np.int64]
@@ -202,7 +205,7 @@ class Scoring:
         return math.nan
 
     def _dearer(
-        self, model: Algorithm | CrossFit, on_target: Prediction, on_source: Prediction | None, held: Prediction | None
+        self, model: Algorithm, on_target: Prediction, on_source: Prediction | None, held: Prediction | None
     ) -> dict[str, float]:
         """The criteria that are not computed at every epoch."""
         predicted = on_target.logits.argmax(axis=1)
@@ -228,7 +231,7 @@ class Scoring:
         return found | model.criteria()
 
     def _agreement_on_mixtures(
-        self, model: Algorithm | CrossFit, predicted: NDArray[np.intp], partners: NDArray[np.intp]
+        self, model: Algorithm, predicted: NDArray[np.intp], partners: NDArray[np.intp]
     ) -> float:
         """Percentage of mixed target samples that are classified as their larger part is; NaN without any."""
         rows = np.intersect1d(criteria.some(len(predicted)), np.flatnonzero(partners >= 0))
@@ -242,22 +245,9 @@ class Scoring:
         return criteria.accuracy(np.concatenate(logits), predicted[rows])
 
 
-def _predict(model: Algorithm | CrossFit, samples: Samples) -> Prediction:
-    """Predict samples: in parts, as what is taken of an array that trials share is a copy.
-
-    Shallow methods know their source by the array.
-    """
-    if not isinstance(model, DeepMethod):
-        return model.predict(samples.inputs)
-    at_once = _VECTORS_AT_ONCE if samples.rows()[0].ndim == 2 else _IMAGES_AT_ONCE
-    parts = np.array_split(np.arange(len(samples)), math.ceil(len(samples) / at_once))
-    found = [model.predict(samples.take(rows).inputs) for rows in parts]
-    return Prediction(np.concatenate([p.logits for p in found]), np.concatenate([p.features for p in found]))
-
-
 def build(
     cls: type[Algorithm], params: Params, source: Domain, target: Domain, setting: Setting, device: str
-) -> tuple[Algorithm | CrossFit, Scoring]:
+) -> tuple[Algorithm, Scoring]:
     """A method ready to train on a pair, and what scores it. The split's seed is the trial's."""
     if cls.label_access == "target_train":
         return _build_on_target(cls, params, source, target, setting, device)
@@ -272,7 +262,14 @@ def build(
         given = labelled
     task = _task(train, validation, target.train.inputs, given, setting)
     scoring = Scoring(
-        target.scored, target.train.inputs, train, validation, setting.num_classes, setting.proxy_a_distance, scored
+        target.scored,
+        target.train.inputs,
+        train,
+        validation,
+        setting.num_classes,
+        target.test is None,
+        setting.proxy_a_distance,
+        scored,
     )
     return cls(task, params, device, setting.seed), scoring
 
@@ -303,14 +300,21 @@ def _hold_out(samples: Samples, setting: Setting) -> tuple[Samples, Samples | No
 
 def _build_on_target(
     cls: type[Algorithm], params: Params, source: Domain, target: Domain, setting: Setting, device: str
-) -> tuple[Algorithm | CrossFit, Scoring]:
+) -> tuple[Algorithm, Scoring]:
     """A method that trains on target labels, never on those of samples it is scored on."""
     labelled, validation = _hold_out(target.train, setting)
     if target.test is not None:
         first = source.train if cls.uses_source else labelled
         task = _task(first, validation, target.train.inputs, labelled, setting)
-        model = cls(task, params, device, setting.seed)
-        return model, Scoring(target.test, target.train.inputs, labelled, validation, setting.num_classes)
+        return cls(task, params, device, setting.seed), Scoring(
+            target.test,
+            target.train.inputs,
+            labelled,
+            validation,
+            setting.num_classes,
+            transductive=False,
+            source_part="target_labelled",
+        )
     models, scored = [], []
     for rows, fold in splits.folds(target.train.labels, FOLDS, setting.seed):
         part = target.train.take(rows)
@@ -318,8 +322,8 @@ def _build_on_target(
         models.append(cls(task, params, device, setting.seed))
         scored.append(fold)
     # Out-of-fold accuracy on these labels would be the oracle's: there is no source score without it.
-    model_of_all = CrossFit(models, scored, target.train.inputs)
-    return model_of_all, Scoring(target.train, target.train.inputs, None, None, setting.num_classes)
+    scoring = Scoring(target.train, target.train.inputs, None, None, setting.num_classes, transductive=True)
+    return CrossFit(models, scored), scoring
 
 
 def _task(

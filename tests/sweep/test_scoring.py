@@ -9,7 +9,6 @@ import pytest
 
 from transfer_sweep.algorithms import base as algorithm_base
 from transfer_sweep.algorithms import registry as method_registry
-from transfer_sweep.algorithms.cross_fit import CrossFit
 from transfer_sweep.datasets import splits
 from transfer_sweep.datasets.base import Domain, Samples
 from transfer_sweep.datasets.offline_digits import OfflineDigits, OfflineDigitsOptions
@@ -94,7 +93,7 @@ def test_a_model_that_predicts_one_class_is_scored(domains: dict[str, Domain]) -
 
 def _few(
     method: str, source: Domain, target: Domain, few: tasks.FewLabels
-) -> tuple[algorithm_base.Algorithm | CrossFit, tasks.Scoring]:
+) -> tuple[algorithm_base.Algorithm, tasks.Scoring]:
     cls = method_registry.get(method)
     training = "raw" if cls.family == "shallow" else "scratch"
     setting = tasks.Setting(0.2, 0, epochs=2, num_classes=10, backbone="small_cnn", training=training, few=few)
@@ -130,7 +129,7 @@ def test_the_labelled_ones_are_taken_out_of_the_scored_and_handed_over(domains: 
     drawn, rest = splits.few_shot(target.train.labels, 3, 0)
     logits, labels = scoring.on_scored(model)
     assert np.array_equal(labels, target.train.labels[rest])
-    assert np.array_equal(logits, model.predict(target.train.inputs).logits[rest])
+    assert np.array_equal(logits, model.predict_part("target").logits[rest])
     given = model.task.target_labelled
     assert given is not None
     assert np.array_equal(given.labels, target.train.labels[drawn])
