@@ -24,7 +24,8 @@ from typing import Any
 import psutil
 from tabulate import tabulate
 
-from transfer_sweep.reports.ledger.ledger import FILE, FINISHED, Ledger
+from transfer_sweep.reports.ledger.ledger import FILE, Ledger
+from transfer_sweep.reports.ledger.records import FINISHED
 from transfer_sweep.sweep.cli.results import BAD_INPUT
 
 EXPERIMENT = """

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from transfer_sweep.reports.ledger.ledger import Ledger, TrialRow, canonical
+from transfer_sweep.reports.ledger.ledger import Ledger
+from transfer_sweep.reports.ledger.records import Trial, canonical
 
 DOMAINS = ("amazon", "dslr", "webcam")
 PAIRS = tuple(itertools.permutations(DOMAINS, 2))
@@ -44,12 +45,12 @@ def make(path: Path, trials: int = 1000, logits: bool = False) -> None:
     draw = np.random.default_rng(0)
     methods = (*SHALLOW, *DEEP)
     settings = max(1, round(trials / (len(PAIRS) * len(methods))))
-    rows: list[TrialRow] = []
+    rows: list[Trial] = []
     for (source, target), method, i in itertools.product(PAIRS, methods, range(settings)):
         rate, weight = 10.0 ** (-3 + i % 3 / 2), round(10.0 ** (i // 3 / 4 - 1), 4)
         params = {"lr": rate, "trade_off": weight} if method in DEEP else {"C": round(10.0 ** (i / 4 - 2), 4)}
         rows.append(
-            TrialRow(
+            Trial(
                 f"{len(rows):016x}",
                 "search",
                 "office31",
@@ -71,7 +72,7 @@ def make(path: Path, trials: int = 1000, logits: bool = False) -> None:
             _run(ledger, row, i % 3 != 0, draw, logits)
 
 
-def _run(ledger: Ledger, row: TrialRow, stopped: bool, draw: np.random.Generator, logits: bool) -> None:
+def _run(ledger: Ledger, row: Trial, stopped: bool, draw: np.random.Generator, logits: bool) -> None:
     epochs = EPOCHS // 3 if stopped and row.budget > 1 else row.budget
     method = (*SHALLOW, *DEEP).index(row.method)
     end = _LEVEL[row.source, row.target] + 0.3 * method - 2 * draw.random()

@@ -20,7 +20,7 @@ import ray
 from rich.console import Console
 from tabulate import tabulate
 
-from transfer_sweep.reports.ledger.ledger import TrialRow
+from transfer_sweep.reports.ledger.records import Trial
 from transfer_sweep.sweep import environment
 from transfer_sweep.sweep.config import schema as experiment
 from transfer_sweep.sweep.runner import Run, Settings
@@ -45,7 +45,7 @@ class NoiseRun(Run):
 
     samples = 0
 
-    def _put_arrays(self, todo: Sequence[TrialRow]) -> dict[tuple[str, str], ray.ObjectRef]:
+    def _put_arrays(self, todo: Sequence[Trial]) -> dict[tuple[str, str], ray.ObjectRef]:
         rng = np.random.default_rng(0)
 
         def put(n: int) -> ray.ObjectRef:

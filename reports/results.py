@@ -18,9 +18,10 @@ import pandas as pd
 
 from transfer_sweep.reports import published as paper
 from transfer_sweep.reports import selection
-from transfer_sweep.reports.ledger import few_labels
+from transfer_sweep.reports.ledger import records as nouns
 from transfer_sweep.reports.ledger.artefacts import FEATURES
-from transfer_sweep.reports.ledger.ledger import FINISHED, Ledger, canonical
+from transfer_sweep.reports.ledger.ledger import Ledger
+from transfer_sweep.reports.ledger.records import FINISHED, canonical
 from transfer_sweep.reports.selection import CELL, ORACLE
 
 GROUP = ["dataset", "profile", "options", "holdout", "transductive"]
@@ -217,19 +218,18 @@ def _judged(
 
 def _with_protocol(rows: pd.DataFrame) -> pd.DataFrame:
     """Add the parts of the protocol's JSON as columns."""
-    parsed = {text: json.loads(text) for text in rows["protocol"].unique()}
-    protocols = [parsed[text] for text in rows["protocol"]]
+    protocols = nouns.protocols(rows["protocol"])
     return rows.assign(
-        backbone=[p.get("backbone", "") for p in protocols],
-        training=[p.get("training", "") for p in protocols],
-        profile=[p.get("profile", "") for p in protocols],
-        options=[canonical(p.get("options") or {}) for p in protocols],
-        holdout=[p.get("holdout") for p in protocols],
-        transductive=[bool(p.get("transductive", False)) for p in protocols],
-        few=[few_labels.text(p.get("few")) for p in protocols],
-        labels_per_class=[(p.get("few") or {}).get("per_class", 0) for p in protocols],
-        labelled_classes=[(p.get("few") or {}).get("classes") or 0 for p in protocols],
-        few_kind=[few_labels.text(p.get("few"), count=False) for p in protocols],
+        backbone=[p.backbone for p in protocols],
+        training=[p.training for p in protocols],
+        profile=[p.profile for p in protocols],
+        options=[canonical(dict(p.options)) for p in protocols],
+        holdout=[p.holdout for p in protocols],
+        transductive=[p.transductive for p in protocols],
+        few=[p.few_text for p in protocols],
+        labels_per_class=[p.few.per_class if p.few else 0 for p in protocols],
+        labelled_classes=[(p.few.classes if p.few else None) or 0 for p in protocols],
+        few_kind=[p.few.text(count=False) if p.few else "" for p in protocols],
     )
 
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from transfer_sweep.reports import criteria
 from transfer_sweep.reports.ledger.artefacts import FEATURES
-from transfer_sweep.reports.ledger.ledger import Ledger, canonical
+from transfer_sweep.reports.ledger.ledger import Ledger
+from transfer_sweep.reports.ledger.records import Protocol, canonical
 
 DEFAULT = "information_maximization"
 STOPPING = "information_maximization"
@@ -264,7 +265,7 @@ _PAIR = ["dataset", "source", "target", "declared_access", *_OF_PROTOCOL]
 
 def _agreement(rows: pd.DataFrame) -> pd.DataFrame:
     """:data:`ENSEMBLES` of trials that compete: see :class:`Ensemble`. Collapsed ones have no vote."""
-    protocols = {text: json.loads(text) for text in rows["protocol"].unique()}
+    protocols = {text: Protocol.decode(text).encode() for text in rows["protocol"].unique()}
     # What a pair's trials must share for their target samples to be the same, and none to have seen their labels.
     parts = {
         name: rows["protocol"].map({t: canonical(p.get(name)) for t, p in protocols.items()}) for name in _OF_PROTOCOL

@@ -28,7 +28,8 @@ from safetensors.torch import save_file
 from tabulate import tabulate
 from torchvision.models import resnet50
 
-from transfer_sweep.reports.ledger.ledger import FILE, Ledger, planned
+from transfer_sweep.reports.ledger.ledger import FILE, Ledger
+from transfer_sweep.reports.ledger.records import planned
 from transfer_sweep.sweep import environment
 from transfer_sweep.sweep.config import schema as experiment
 from transfer_sweep.sweep.engine.trainable import TransferTrial, TrialSpec

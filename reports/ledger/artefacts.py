@@ -1,13 +1,15 @@
-"""What is kept of a cell's chosen trial for figures: some features of both domains, and its confusions.
+"""What is kept of trials besides their numbers, as files in the experiment's folder.
 
-One file a trial, ``features/<first two of its id>/<id>.npz`` in the experiment's folder, named by ``features`` in the
-trial's artefacts: an archive of NumPy arrays, without pickles, one for each attribute of :class:`Features`. The
-model lies beside it, as ``models/…/<id>.safetensors`` (see :mod:`transfer_sweep.sweep.trial.model_files`).
+Predictions of every trial; the model, and features for figures, of each cell's chosen one. Each kind has a folder,
+``<kind>/<first two of the trial's id>/<id><suffix>``, and a trial's artefacts in the ledger name what there is. Archives
+of NumPy arrays hold no pickles; models are safetensors files (see :mod:`transfer_sweep.sweep.trial.model_files`).
 """
 
 from __future__ import annotations
 
+import os
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MODEL, FEATURES = "model", "features"
-"""Names of the artefacts of a chosen trial in the ledger."""
+LOGITS, MODEL, FEATURES = "logits", "model", "features"
+"""Kinds of artefacts, as the ledger names them."""
+
+SUFFIXES = {MODEL: ".safetensors", FEATURES: ".npz"}
+"""Of the kinds that only chosen trials keep."""
+
 SAMPLES = 1000  # of each domain: enough for a figure
 WIDEST = 4096  # features of a sample: more are the inputs of a bag of words, as they were, and nothing to look at
 
@@ -58,3 +64,64 @@ def read(path: str | Path) -> Features | None:
 def some(n: int) -> NDArray[np.intp]:
     """At most :data:`SAMPLES` rows of n, in order, the same for every trial."""
     return np.sort(np.random.default_rng(0).permutation(n)[:SAMPLES])
+
+
+def path_of(kind: str, trial: str) -> Path:
+    """Where an artefact of a trial lies, relative to the experiment's folder."""
+    return Path(f"{kind}s" if kind == MODEL else kind) / trial[:2] / f"{trial}{SUFFIXES.get(kind, '.npz')}"
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file so that it is there as a whole or not at all.
+
+    Args:
+        path: of the file; its folder is made if absent.
+        write: writes to the path that it is given.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        write(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the parts of files that processes were killed while writing, below an experiment's folder."""
+    for part in folder.glob("*/*/*.part"):
+        part.unlink(missing_ok=True)
+
+
+def save_predictions(
+    folder: Path, trial: str, target: NDArray[np.float32], validation: NDArray[np.float32] | None
+) -> str:
+    """Write a trial's logits, so that other criteria on predictions can be computed later without training.
+
+    Args:
+        folder: the experiment's.
+        trial: its id.
+        target: (m, K) logits on the unlabelled target training inputs.
+        validation: (v, K) logits on source validation samples, where there are.
+
+    Returns:
+        The path relative to ``folder``.
+    """
+    arrays: dict[str, Any] = {"target": target.astype(np.float16)}
+    if validation is not None:
+        arrays["validation"] = validation.astype(np.float16)
+
+    def write(path: Path) -> None:
+        with path.open("wb") as file:  # by its name, NumPy would append .npz
+            np.savez(file, allow_pickle=False, **arrays)
+
+    relative = path_of(LOGITS, trial)
+    write_whole(folder / relative, write)
+    return relative.as_posix()
+
+
+def save_features(folder: Path, trial: str, found: Features) -> str:
+    """Write a trial's features for figures; returns the path relative to ``folder``, the experiment's."""
+    relative = path_of(FEATURES, trial)
+    write_whole(folder / relative, found.write)
+    return relative.as_posix()

@@ -13,105 +13,29 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import pandas as pd
 from filelock import FileLock, Timeout
 
-SCHEMA_VERSION = 1
-State = Literal["pending", "running", "done", "stopped", "failed", "oom"]
+from transfer_sweep.reports.ledger.records import EpochReport, Pair, Trial, TrialState, canonical
+from transfer_sweep.reports.ledger.schema import MIGRATIONS, SCHEMA_VERSION
+
 FILE = "ledger.sqlite"
 """A ledger's name in the folder of its experiment."""
 
 BUSY_SECONDS = 30  # for which one waits while another process has the file locked
 
-FINISHED: frozenset[str] = frozenset({"done", "stopped"})
-
-# Migrations: _MIGRATIONS[v] brings a ledger of version v to v + 1. The first creates it.
-_MIGRATIONS = [
-    """
-    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-    CREATE TABLE environments (id INTEGER PRIMARY KEY, started_at REAL NOT NULL, record TEXT NOT NULL);
-    CREATE TABLE trials (
-        id TEXT PRIMARY KEY,
-        position INTEGER,          -- in the current plan; NULL where a former plan left it
-        role TEXT NOT NULL,        -- search | confirm
-        dataset TEXT NOT NULL,
-        protocol TEXT NOT NULL,    -- canonical JSON: backbone, training, dataset options, few-label setting, profile
-        method TEXT NOT NULL,
-        source TEXT NOT NULL,
-        target TEXT NOT NULL,
-        params TEXT NOT NULL,      -- canonical JSON, resolved
-        seed INTEGER NOT NULL,
-        budget INTEGER NOT NULL,   -- epochs of a full run
-        state TEXT NOT NULL,
-        attempts INTEGER NOT NULL DEFAULT 0,
-        error TEXT,
-        resources TEXT NOT NULL DEFAULT '{}',
-        checkpoint TEXT,           -- newest, relative to the storage
-        artefacts TEXT NOT NULL DEFAULT '{}',  -- kind -> path relative to the experiment's folder
-        started_at REAL,
-        finished_at REAL
-    );
-    CREATE TABLE epochs (
-        trial TEXT NOT NULL REFERENCES trials (id) ON DELETE CASCADE,
-        epoch INTEGER NOT NULL,    -- 1 … budget
-        seq INTEGER NOT NULL,      -- order of first arrival over the whole experiment
-        target_accuracy REAL,      -- percent, oracle: for reporting only
-        criteria TEXT NOT NULL,    -- JSON: computed without target labels
-        losses TEXT NOT NULL,      -- JSON
-        seconds REAL NOT NULL,     -- of this epoch
-        PRIMARY KEY (trial, epoch)
-    ) WITHOUT ROWID;
-    CREATE INDEX epochs_in_order ON epochs (seq);
-    """,
-]
 
 
 class LedgerError(RuntimeError):
     """A ledger that cannot be read, written or locked. Its text is one line for the user."""
 
 
-def canonical(value: object) -> str:
-    """Canonical JSON: sorted keys, no spaces; equal values give equal texts. Rejects NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
 def _numbers(values: Mapping[str, float]) -> str:
     return canonical({k: (float(v) if math.isfinite(v) else None) for k, v in values.items()})
-
-
-@dataclass(frozen=True)
-class TrialRow:
-    """A planned trial as the ledger stores it: everything that decides its result, and its id (a hash of that).
-
-    ``protocol`` and ``params`` are canonical JSON. ``budget`` is the number of epochs of a full run.
-    """
-
-    id: str
-    role: Literal["search", "confirm"]
-    dataset: str
-    protocol: str
-    method: str
-    source: str
-    target: str
-    params: str
-    seed: int
-    budget: int
-
-    @property
-    def cell(self) -> tuple[str, str, str, str]:
-        """Method × pair under one protocol: the group in which hyperparameters compete."""
-        return (self.method, self.source, self.target, self.protocol)
-
-
-def planned(trials: pd.DataFrame) -> list[TrialRow]:
-    """The rows of :meth:`Ledger.trials`, or of anything that has their columns, as the plan has them."""
-    names = list(TrialRow.__dataclass_fields__)
-    return [TrialRow(*values) for values in trials[names].itertuples(index=False, name=None)]
 
 
 class Ledger:
@@ -188,7 +112,7 @@ class Ledger:
                 raise LedgerError(f"the ledger {self.path} is of schema {version}: `run` the experiment to migrate it")
             return
         for step in range(version, SCHEMA_VERSION):
-            self._db.executescript(f"BEGIN; {_MIGRATIONS[step]} PRAGMA user_version={step + 1}; COMMIT;")
+            self._db.executescript(f"BEGIN; {MIGRATIONS[step]} PRAGMA user_version={step + 1}; COMMIT;")
 
     def __enter__(self) -> Self:
         return self
@@ -219,8 +143,8 @@ class Ledger:
             "INSERT INTO environments (started_at, record) VALUES (?, ?)", (time.time(), canonical(dict(record)))
         )
 
-    def set_plan(self, rows: Iterable[TrialRow]) -> None:
-        """Make ``rows`` the current plan, in this order.
+    def set_plan(self, trials: Iterable[Trial]) -> None:
+        """Make ``trials`` the current plan, in this order.
 
         New trials are added as pending; trials of former plans stay, with their results, outside of the plan.
         What a dead driver left ``running`` is pending again.
@@ -230,13 +154,11 @@ class Ledger:
             self._db.execute("UPDATE trials SET state = 'pending' WHERE state = 'running'")
             self._db.executemany(
                 "INSERT INTO trials (id, position, role, dataset, protocol, method, source, target, params, seed,"
-                " budget, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')"
+                " budget, state) VALUES (:id, :position, :role, :dataset, :protocol, :method, :source, :target, :params,"
+                " :seed, :budget, 'pending')"
                 " ON CONFLICT (id) DO UPDATE SET position = excluded.position, role = excluded.role,"
                 " protocol = excluded.protocol",
-                (
-                    (r.id, i, r.role, r.dataset, r.protocol, r.method, r.source, r.target, r.params, r.seed, r.budget)
-                    for i, r in enumerate(rows)
-                ),
+                (trial.encode() | {"position": position} for position, trial in enumerate(trials)),
             )
 
     def start(self, trial: str, resources: Mapping[str, float]) -> None:
@@ -254,15 +176,19 @@ class Ledger:
     def record_epoch(
         self,
         trial: str,
-        epoch: int,
-        target_accuracy: float,
-        criteria: Mapping[str, float],
-        losses: Mapping[str, float],
-        seconds: float,
+        report: EpochReport,
         artefacts: Mapping[str, str] | None = None,
-        state: State | None = None,
+        state: TrialState | None = None,
     ) -> None:
-        """One reported epoch and, with ``state``, the end of the trial, in one transaction."""
+        """One reported epoch and, with ``state``, the end of the trial, in one transaction.
+
+        Args:
+            trial: its id.
+            report: what it said.
+            artefacts: kind → path relative to the experiment's folder, of what is kept of the trial so far.
+            state: how it ended, where this was its last epoch.
+        """
+        accuracy = report.target_accuracy
         with self._transaction():
             self._seq += 1
             self._db.execute(
@@ -271,24 +197,21 @@ class Ledger:
                 " losses = excluded.losses, seconds = excluded.seconds",
                 (
                     trial,
-                    epoch,
+                    report.epoch,
                     self._seq,
-                    target_accuracy if math.isfinite(target_accuracy) else None,
-                    _numbers(criteria),
-                    _numbers(losses),
-                    seconds,
+                    accuracy if math.isfinite(accuracy) else None,
+                    _numbers(report.criteria),
+                    _numbers(report.losses),
+                    report.seconds,
                 ),
             )
             if artefacts:
                 self._db.execute("UPDATE trials SET artefacts = ? WHERE id = ?", (canonical(dict(artefacts)), trial))
             if state is not None:
-                self._finish(trial, state, None)
+                self.finish(trial, state)
 
-    def finish(self, trial: str, state: State, error: str | None = None) -> None:
+    def finish(self, trial: str, state: TrialState, error: str | None = None) -> None:
         """A trial ended; ``error`` is the traceback of one that failed."""
-        self._finish(trial, state, error)
-
-    def _finish(self, trial: str, state: State, error: str | None) -> None:
         self._db.execute(
             "UPDATE trials SET state = ?, error = ?, finished_at = ? WHERE id = ?", (state, error, time.time(), trial)
         )
@@ -348,9 +271,9 @@ class Ledger:
             self._db,
         )
 
-    def states(self) -> dict[str, str]:
+    def states(self) -> dict[str, TrialState]:
         """Trial id → state, for every trial."""
-        return dict(self._db.execute("SELECT id, state FROM trials").fetchall())
+        return {key: TrialState(state) for key, state in self._db.execute("SELECT id, state FROM trials")}
 
     def standing(self) -> tuple[int, int]:
         """(number of stored epochs, number of the current plan's trials that have not ended): what a watcher asks."""
@@ -358,10 +281,10 @@ class Ledger:
         query = "SELECT count(*) FROM trials WHERE position IS NOT NULL AND state IN ('pending', 'running')"
         return int(epochs), int(self._db.execute(query).fetchone()[0])
 
-    def ids(self, wanted: Callable[[str, str, str], bool]) -> list[str]:
-        """The trials whose (method, source, target) is wanted, of former plans too."""
+    def ids(self, wanted: Callable[[str, Pair], bool]) -> list[str]:
+        """The trials whose method and pair are wanted, of former plans too."""
         rows = self._db.execute("SELECT id, method, source, target FROM trials")
-        return [key for key, *cell in rows if wanted(*cell)]
+        return [key for key, method, source, target in rows if wanted(method, Pair(source, target))]
 
     def seconds(self) -> float:
         """Time spent in the epochs of the current plan's trials."""

@@ -24,7 +24,8 @@ from transfer_sweep.reports import report as document
 from transfer_sweep.reports.document import plotting as figures
 from transfer_sweep.reports.formats import markdown
 from transfer_sweep.reports.ledger import few_labels
-from transfer_sweep.reports.ledger.ledger import FILE, FINISHED, Ledger, TrialRow
+from transfer_sweep.reports.ledger.ledger import FILE, Ledger
+from transfer_sweep.reports.ledger.records import FINISHED, Trial
 from transfer_sweep.sweep import doctor
 from transfer_sweep.sweep.cli import results as reading
 from transfer_sweep.sweep.cli.results import Name, Results, err, known_criterion, out
@@ -190,7 +191,7 @@ def _existing(root: Path | None) -> Path | None:
 def _plan_table(sweep: Run, loaded: experiment.Experiment) -> Table:
     """The plan: per method its family, pairs, trials, epochs, resources, and what is done already."""
     states = open_states(sweep.folder / FILE) if not sweep.settings.fresh else {}
-    by_method: dict[tuple[str, str], list[TrialRow]] = {}
+    by_method: dict[tuple[str, str], list[Trial]] = {}
     for row in sweep.search:
         if sweep.settings.only.keeps(row.method, row.source, row.target):
             by_method.setdefault((row.method, row.protocol), []).append(row)

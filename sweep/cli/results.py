@@ -23,7 +23,8 @@ from transfer_sweep.reports import selection
 from transfer_sweep.reports.aside import second_process
 from transfer_sweep.reports.formats import epoch_logs as logs
 from transfer_sweep.reports.formats import markdown
-from transfer_sweep.reports.ledger.ledger import FILE, Ledger, LedgerError, planned
+from transfer_sweep.reports.ledger.ledger import FILE, Ledger, LedgerError
+from transfer_sweep.reports.ledger.records import planned
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.progress.run_state import Board, best_of, clock
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,11 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from pyarrow import fs
 
+from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.sweep.errors import SweepError
+
+CHECKPOINTS = "checkpoints"
+"""The folder of a storage that holds those of each pass."""
 
 
 @dataclass(frozen=True)
@@ -96,3 +100,46 @@ class Storage:
             if self.filesystem.get_file_info(self._at(parent)).type == fs.FileType.Directory:
                 fs.copy_files(self._at(parent), here, source_filesystem=self.filesystem)
             yield Path(here, name)
+
+
+def open_storage(ledger: Ledger, asked: str | None, results: Path, experiment: str, say: Callable[[str], None]) -> Storage:
+    """The storage asked for, or that of the run before, where its checkpoints lie.
+
+    In a storage asked for, each ledger has a folder of its own: others may run an experiment of the same name.
+
+    Args:
+        ledger: open for writing; remembers it.
+        asked: a folder or an address that fsspec knows; None: as in the run before, at first the results folder.
+        results: folder of all experiments' results.
+        experiment: its name.
+        say: told of trials that begin anew, as their checkpoints lie elsewhere.
+
+    Raises:
+        SweepError: it cannot be used.
+    """
+    before = ledger.meta("storage")
+    address = asked
+    if address is not None and "://" not in address:
+        address = str(Path(address).absolute())
+    if address is None and before is None:
+        return Storage.of(str(results.absolute()), experiment)
+    address, folder = address or before["address"], before["folder"] if before else uuid.uuid4().hex[:12]
+    storage = Storage.of(address, f"{experiment}-{folder}")
+    left = len(ledger.checkpoints())
+    if left and (before is None or before["address"] != address):
+        where = before["address"] if before else ledger.path.parent
+        say(f"{left} trials begin anew: their checkpoints lie in {where}")
+    ledger.set_meta("storage", {"address": address, "folder": folder})
+    return storage
+
+
+def remove_checkpoints(ledger: Ledger, storage: Storage) -> None:
+    """Remove what no unfinished trial continues from."""
+    needed = {posixpath.dirname(path) for path in ledger.checkpoints().values()}
+    for each in storage.folders(CHECKPOINTS):
+        trials = storage.folders(each)
+        for trial in trials:
+            if trial not in needed:
+                storage.remove(trial)
+        if needed.isdisjoint(trials):
+            storage.remove(each)

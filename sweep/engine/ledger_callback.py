@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import posixpath
@@ -15,15 +16,18 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 from ray.tune import Callback
-from ray.tune.experiment import Trial
+from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.result import SHOULD_CHECKPOINT
 
-from transfer_sweep.reports.ledger.ledger import FINISHED, Ledger, LedgerError, State
+from transfer_sweep.reports.ledger.artefacts import write_whole
+from transfer_sweep.reports.ledger.ledger import Ledger, LedgerError
+from transfer_sweep.reports.ledger.pruning import ArtefactPruner
+from transfer_sweep.reports.ledger.records import TrialState
 from transfer_sweep.sweep.engine.checkpoint_storage import Storage
 from transfer_sweep.sweep.engine.scheduler import trial_id
 from transfer_sweep.sweep.engine.trainable import TrialSpec
 from transfer_sweep.sweep.errors import SweepError
-from transfer_sweep.sweep.trial.model_files import Keeper, replace
+from transfer_sweep.sweep.trial.report import TrialEvent, TrialReport
 
 # Wherever it was met: in a trial's process, in Tune's copy of a checkpoint, or in the driver.
 _FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT))
@@ -38,7 +42,7 @@ def disk_full(error: str, folder: Path) -> SweepError | None:
     )
 
 
-class Recorder(Callback):
+class LedgerCallback(Callback):
     """Writes what Tune reports into the ledger.
 
     Args:
@@ -46,9 +50,8 @@ class Recorder(Callback):
         specs: trial id → its spec.
         folder: the experiment's results folder.
         storage: where checkpoints lie.
-        listener: called with (trial id, event, result) after each write, for the live view;
-            event is ``started``, ``epoch``, ``lost``, ``done``, ``stopped``, ``failed`` or ``oom``.
-        keeper: told of trials that ended, to remove what need not be kept.
+        listener: called with what happened after each write, for the live view.
+        pruner: told of trials that ended, to remove what need not be kept.
 
     Attributes:
         error: what the run ends with: the ledger cannot be written, or the disk is full.
@@ -62,80 +65,82 @@ class Recorder(Callback):
         specs: Mapping[str, TrialSpec],
         folder: Path,
         storage: Storage,
-        listener: Callable[[str, str, Mapping[str, Any]], None],
-        keeper: Keeper,
+        listener: Callable[[TrialEvent], None],
+        pruner: ArtefactPruner,
     ) -> None:
         self._ledger, self._specs, self._folder, self._listener = ledger, specs, folder, listener
-        self._storage, self._keeper = storage, keeper
+        self._storage, self._pruner = storage, pruner
         self.error: LedgerError | SweepError | None = None
-        self.ended: dict[str, State] = {}
+        self.ended: dict[str, TrialState] = {}
         self.lost: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks for a restore that we do not use, and a ledger is not for pickling."""
         return {}
 
-    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+    def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """A trial starts or continues."""
         spec = self._specs[trial_id(trial)]
-        self._write(lambda: self._ledger.start(spec.row.id, {"cpu": spec.cpu, "gpu": spec.gpu}))
-        self._listener(spec.row.id, "started", {})
+        self._write(lambda: self._ledger.start(spec.trial.id, {"cpu": spec.cpu, "gpu": spec.gpu}))
+        self._listener(TrialEvent(spec.trial.id, TrialState.RUNNING))
 
     def on_trial_result(
-        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **info: Any
     ) -> None:
         """Reported epochs, and the trial's end where the last of them is its last."""
         key = trial_id(trial)
-        state: State = result["state"]
-        self._look_for_full_disk(result.get("error", ""))
+        report: TrialReport = result["report"]
+        self._look_for_full_disk(report.error)
         # The scheduler has spoken by now: a result that is done before its budget was stopped.
-        if state == "running" and result.get("done"):
-            state = "stopped"
-        ended = state in FINISHED
-        self._receive(result)
-        for i, epoch in enumerate(result["epochs"], start=1):
-            ends = state if ended and i == len(result["epochs"]) else None
-            record = partial(self._ledger.record_epoch, key, **epoch, artefacts=result["artefacts"], state=ends)
-            self._write(record)
-        if state in ("failed", "oom"):
-            self._write(lambda: self._ledger.finish(key, state, result["error"]))
-        if state != "running":
-            self.ended[key] = state
+        stopped = report.state == TrialState.RUNNING and result.get("done")
+        report = self._received(dataclasses.replace(report, state=TrialState.STOPPED) if stopped else report)
+        for number, epoch in enumerate(report.epochs, start=1):
+            ends = report.state.finished and number == len(report.epochs)
+            state = report.state if ends else None
+            self._write(partial(self._ledger.record_epoch, key, epoch, report.artefacts, state))
+        if report.state.lost:
+            self._write(lambda: self._ledger.finish(key, report.state, report.error))
+        if report.state.ended:
+            self.ended[key] = report.state
             result[SHOULD_CHECKPOINT] = False  # Tune would save a trial that was just stopped
             self._clean(trial)
-            self._write(self._keeper.now_and_then)
-        self._listener(key, "epoch" if state == "running" else state, result)
+            self._write(self._pruner.maybe_prune)
+        self._listener(TrialEvent(key, report.state, report))
 
-    def _receive(self, result: dict[str, Any]) -> None:
+    def _received(self, report: TrialReport) -> TrialReport:
         """Put the files that a trial on another node sent into the folder; forget those that its end took along."""
-        for path, sent in result.pop("files", {}).items():
+        artefacts = dict(report.artefacts)
+        for path, sent in report.files.items():
             try:
                 content = ray.get(sent)
             except RayError:
-                result["artefacts"] = {k: p for k, p in result["artefacts"].items() if p != path}
+                artefacts = {kind: other for kind, other in artefacts.items() if other != path}
             else:
-                replace(self._folder / path, partial(_write_bytes, content))
+                write_whole(self._folder / path, partial(_write_bytes, content))
+        return dataclasses.replace(report, artefacts=artefacts, files={})
 
-    def on_checkpoint(self, iteration: int, trials: list[Trial], trial: Trial, checkpoint: Any, **info: Any) -> None:
+    def on_checkpoint(
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, checkpoint: Any, **info: Any
+    ) -> None:
         """A checkpoint lies in the storage now."""
         relative = self._storage.relative(checkpoint.path)
         self._write(lambda: self._ledger.set_checkpoint(trial_id(trial), relative))
 
-    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+    def on_trial_recover(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """The trial's process was lost: it waits to continue."""
         self._write(lambda: self._ledger.wait(trial_id(trial)))
-        self._listener(trial_id(trial), "lost", {})
+        self._listener(TrialEvent(trial_id(trial), TrialState.PENDING))
 
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+    def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any) -> None:
         """The trial's process was lost more often than it may be, or (Tune tries that once) before it had begun."""
         if trial.should_recover():
             self.lost.add(trial_id(trial))
             return
-        text = str(trial.get_error() or "the trial's process was lost")
+        key, text = trial_id(trial), str(trial.get_error() or "the trial's process was lost")
         self._look_for_full_disk(text)
-        self.ended[trial_id(trial)] = "failed"
-        self._write(lambda: self._ledger.finish(trial_id(trial), "failed", text))
-        self._listener(trial_id(trial), "failed", {"error": text})
+        self.ended[key] = TrialState.FAILED
+        self._write(lambda: self._ledger.finish(key, TrialState.FAILED, text))
+        self._listener(TrialEvent(key, TrialState.FAILED, error=text))
 
     def _look_for_full_disk(self, error: str) -> None:
         """End the run where the disk is full: it is no failure of this trial, and every other would fail like it."""
@@ -143,7 +148,7 @@ class Recorder(Callback):
         if isinstance(self.error, SweepError):
             raise self.error
 
-    def _clean(self, trial: Trial) -> None:
+    def _clean(self, trial: TuneTrial) -> None:
         """A finished trial needs no checkpoint any more."""
         self._write(lambda: self._ledger.set_checkpoint(trial_id(trial), None))
         if trial.checkpoint is not None:

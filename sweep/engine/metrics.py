@@ -1,44 +1,35 @@
-"""What other programs may watch: metrics for Prometheus, files for TensorBoard."""
+"""What other programs may watch: metrics for Prometheus."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
-from ray.tune.experiment import Trial
-from ray.tune.logger import TBXLoggerCallback
-from ray.tune.result import TIMESTEPS_TOTAL
 from ray.util import metrics
 
-from transfer_sweep.reports.ledger.ledger import TrialRow
-from transfer_sweep.sweep.engine.scheduler import trial_id
-from transfer_sweep.sweep.engine.trainable import TrialSpec
-from transfer_sweep.sweep.progress.run_state import Board
+from transfer_sweep.reports.ledger.records import TrialState
+from transfer_sweep.sweep.progress.run_state import RunState
+from transfer_sweep.sweep.trial.report import TrialEvent
 
-STATES = ("pending", "running", "done", "stopped", "failed", "oom")
 EVERY = 5.0  # seconds: Ray passes metrics on every ten
 
 
 class Metrics:
-    """A board as metrics of Ray, which serves them in Prometheus' format on each node's port.
+    """The state of a run as metrics of Ray, which serves them in Prometheus' format on each node's port.
 
     Their tags are the experiment, states and cells, never trials: few time series, however long the run.
 
     Args:
         experiment: its name.
-        board: what is shown; it has taken in an event before :meth:`event` hears of it.
+        state: what is shown; it has taken in an event before :meth:`event` hears of it.
     """
 
-    def __init__(self, experiment: str, board: Board) -> None:
-        self._board = board
+    def __init__(self, experiment: str, state: RunState) -> None:
+        self._state = state
         own = {"experiment": experiment}
         self._trials = metrics.Gauge("sweep_trials", "Trials of the plan by state.", ("experiment", "state"))
         self._best = metrics.Gauge(
             "sweep_best_score",
-            f"Score of each cell's best trial so far, by {board.criterion}, which sees no target labels.",
+            f"Score of each cell's best trial so far, by {state.criterion}, which sees no target labels.",
             ("experiment", "method", "pair"),
         )
         self._epochs = metrics.Counter("sweep_epochs", "Epochs reported.", ("experiment",))
@@ -54,57 +45,24 @@ class Metrics:
         self._shown = float("-inf")
         self.show()
 
-    def event(self, event: str, result: Mapping[str, Any]) -> None:
+    def event(self, event: TrialEvent) -> None:
         """Something happened to a trial."""
-        self._new_epochs += len(result.get("epochs", ()))
-        if event == "stopped":
+        self._new_epochs += len(event.report.epochs) if event.report else 0
+        if event.state is TrialState.STOPPED:
             self._stopped.inc()
-        elif event == "oom":
+        elif event.state is TrialState.OOM:
             self._oom.inc()
         if time.monotonic() - self._shown >= EVERY:
             self.show()
 
     def show(self) -> None:
-        """Pass on what the board says now."""
+        """Pass on what it says now."""
         self._shown = time.monotonic()
-        counts = self._board.counts()
-        for state in STATES:
-            self._trials.set(counts[state], {"state": state})
-        for (method, source, target), score in self._board.best_scores().items():
+        counts = self._state.counts()
+        for state in TrialState:
+            self._trials.set(counts[state], {"state": str(state)})
+        for (method, source, target), score in self._state.best_scores().items():
             self._best.set(score, {"method": method, "pair": f"{source}-{target}"})
         if self._new_epochs:
             self._epochs.inc(self._new_epochs)
             self._new_epochs = 0
-
-
-class TensorBoard(TBXLoggerCallback):
-    """Tune's own callback, told of every epoch of a report, in folders by method and pair.
-
-    Args:
-        folder: where the files go.
-        specs: trial id → its spec.
-    """
-
-    def __init__(self, folder: Path, specs: Mapping[str, TrialSpec]) -> None:
-        super().__init__()
-        self._folder, self._specs = folder, specs
-
-    def log_trial_start(self, trial: Trial) -> None:
-        """Open a trial's file."""
-        if trial in self._trial_writer:  # it starts again, its process having been lost
-            self._trial_writer[trial].close()
-        row = self._specs[trial_id(trial)].row
-        folder = self._folder / row.method / f"{row.source}_to_{row.target}" / row.id
-        self._trial_writer[trial] = self._summary_writer_cls(str(folder), flush_secs=30)
-        self._trial_result[trial] = {}
-
-    def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
-        """A point for every epoch of a report."""
-        for epoch in result["epochs"]:
-            shown = {key: epoch[key] for key in ("target_accuracy", "criteria", "losses", "seconds")}
-            super().log_trial_result(iteration, trial, {TIMESTEPS_TOTAL: epoch["epoch"], **shown})
-
-
-def hyperparameters(row: TrialRow) -> dict[str, Any]:
-    """What TensorBoard is to know of a trial, as its ``hparams`` view shows it; Tune takes it from the config."""
-    return {"method": row.method, "pair": f"{row.source}-{row.target}", "seed": row.seed, **json.loads(row.params)}

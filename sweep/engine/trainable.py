@@ -7,7 +7,6 @@ ledger, and the others go on. Only the loss of the process reaches Tune, which c
 from __future__ import annotations
 
 import gc
-import json
 import logging
 import os
 import pickle
@@ -16,30 +15,26 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import ray
 import torch
-from numpy.typing import NDArray
 from ray import tune
 from ray.tune.result import SHOULD_CHECKPOINT
 from threadpoolctl import threadpool_limits
 
-from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.algorithms.base import Algorithm
 from transfer_sweep.datasets.base import Domain, Samples
 from transfer_sweep.reports import selection
-from transfer_sweep.reports.ledger.artefacts import FEATURES, MODEL
-from transfer_sweep.reports.ledger.ledger import TrialRow
+from transfer_sweep.reports.ledger.artefacts import FEATURES, LOGITS, MODEL, save_features, save_predictions
+from transfer_sweep.reports.ledger.records import EpochReport, Trial, TrialState
 from transfer_sweep.sweep.engine.checkpoint_storage import Storage
-from transfer_sweep.sweep.resources import gpu_memory as gpu
-from transfer_sweep.sweep.resources.gpu_memory import CONTEXT
-from transfer_sweep.sweep.trial import model_files as artefacts
-from transfer_sweep.sweep.trial import task as tasks
-from transfer_sweep.sweep.trial.inputs import representation
+from transfer_sweep.sweep.resources import gpu_memory
+from transfer_sweep.sweep.trial.model_files import save_model
+from transfer_sweep.sweep.trial.report import TrialReport
+from transfer_sweep.sweep.trial.task import Scored, Scoring, TaskConfig, build_trial
 
 CHECKPOINT = "state.pt"
 REPORT_SECONDS = 1.0
@@ -51,19 +46,17 @@ class TrialSpec:
     """What a trial needs to know of itself.
 
     Attributes:
-        row: its identity.
-        epochs: the experiment's budget, which schedules depend on.
+        trial: its identity.
         cpu, gpu: its share of cores and of a GPU.
         context: bytes of its share of a GPU that its process takes besides what it computes with.
         rungs: epochs at which early stopping decides, or would: every criterion is computed there, and at the end.
         checkpoint: folder to continue from, in the storage; None starts anew.
     """
 
-    row: TrialRow
-    epochs: int
+    trial: Trial
     cpu: float = 1
     gpu: float = 0
-    context: int = CONTEXT
+    context: int = gpu_memory.CONTEXT
     rungs: frozenset[int] = frozenset()
     checkpoint: str | None = None
 
@@ -75,13 +68,14 @@ class Shared:
     Attributes:
         specs: trial id → its spec.
         domains: (domain, representation) → reference to ``(inputs, labels, test inputs, test labels)``.
-        pretrained: backbone → reference to its weights, for fine-tuning.
-        num_classes: of the dataset.
+        storage: where checkpoints lie.
         folder: the experiment's results folder, at the driver.
         node: Ray's id of the driver's node.
-        storage: where checkpoints lie.
+        epochs: the experiment's budget, which schedules depend on.
+        num_classes: of the dataset.
         criterion: what early stopping compares.
         checkpoint_seconds: a trial that has run this long since it last saved itself does so.
+        pretrained: backbone → reference to its weights, for fine-tuning.
         proxy_a_distance: whether trials measure it.
         memory: of the GPU that a trial sees.
     """
@@ -91,53 +85,47 @@ class Shared:
     storage: Storage
     folder: str
     node: str
-    pretrained: dict[str, ray.ObjectRef] = field(default_factory=dict)
-    num_classes: int = 0
-    criterion: str = selection.DEFAULT
-    checkpoint_seconds: float = 20
-    proxy_a_distance: bool = False
-    memory: gpu.Memory = field(default_factory=gpu.Memory)
+    epochs: int
+    num_classes: int
+    criterion: str
+    checkpoint_seconds: float
+    pretrained: dict[str, ray.ObjectRef]
+    proxy_a_distance: bool
+    memory: gpu_memory.Memory
+
+    def build(
+        self, trial: Trial, device: str, domains: dict[tuple[str, str], Domain]
+    ) -> tuple[Algorithm, Scoring]:
+        """A trial's model and what scores it, from the object store.
+
+        Args:
+            trial: which.
+            device: where it computes.
+            domains: keeps what this process has looked up.
+        """
+        protocol = trial.protocol
+        weights = self.pretrained.get(protocol.backbone) if protocol.training == "finetune" else None
+        for name in trial.pair:
+            key = (name, trial.representation)
+            if key not in domains:  # zero-copy from the object store
+                inputs, labels, test_inputs, test_labels = ray.get(self.domains[key])
+                test = None if test_inputs is None else Samples(test_inputs, test_labels)
+                domains[key] = Domain(name, Samples(inputs, labels), test)
+        source, target = (domains[name, trial.representation] for name in trial.pair)
+        config = TaskConfig(
+            epochs=self.epochs,
+            num_classes=self.num_classes,
+            pretrained=None if weights is None else ray.get(weights),
+            proxy_a_distance=self.proxy_a_distance,
+        )
+        return build_trial(trial, source, target, config, device)
 
 
-class Probe:
-    """Measures trials one after another, in a process that has a GPU for itself.
+class _Failure(NamedTuple):
+    """How a trial failed, and the traceback."""
 
-    Args:
-        shared: what trials share.
-    """
-
-    def __init__(self, shared: Shared) -> None:
-        self._shared = shared
-
-    def measure(self, spec: TrialSpec) -> gpu.Footprint | None:
-        """What a trial takes of the GPU that this process sees; None where it sees none."""
-        memory = self._shared.memory
-        return gpu.measure(lambda device: _build(spec, self._shared, device, {}), memory) if memory.there() else None
-
-
-def _build(
-    spec: TrialSpec, shared: Shared, device: str, domains: dict[tuple[str, str], Domain]
-) -> tuple[Algorithm, tasks.Scoring]:
-    """A trial's model and what scores it. ``domains`` keeps what this process has looked up."""
-    row = spec.row
-    protocol = json.loads(row.protocol)
-    cls = method_registry.get(row.method)
-    weights = shared.pretrained.get(protocol["backbone"]) if protocol["training"] == "finetune" else None
-    pretrained = None if weights is None else ray.get(weights)
-    form = representation(row)
-    for name in (row.source, row.target):
-        if (name, form) not in domains:  # zero-copy from the object store
-            inputs, labels, test_inputs, test_labels = ray.get(shared.domains[name, form])
-            test = None if test_inputs is None else Samples(test_inputs, test_labels)
-            domains[name, form] = Domain(name, Samples(inputs, labels), test)
-    return tasks.build(
-        cls,
-        cls.params_type.model_validate_json(row.params),
-        domains[row.source, form],
-        domains[row.target, form],
-        tasks.setting_of(row, spec.epochs, shared.num_classes, pretrained, shared.proxy_a_distance),
-        device,
-    )
+    state: TrialState
+    error: str
 
 
 class TransferTrial(tune.Trainable):
@@ -153,7 +141,7 @@ class TransferTrial(tune.Trainable):
         # The driver's folder need not exist on other nodes: from there, files go with the report.
         self._sends = ray.get_runtime_context().get_node_id() != shared.node
         self._folder = Path(tempfile.mkdtemp(prefix="sweep-") if self._sends else shared.folder)
-        self._become(shared.specs[config["trial"]["id"]])
+        self._start_trial(shared.specs[config["trial"]["id"]])
         # What is loaded by now stays for good: a collection need not look at it again, which takes it 0.2 s a trial.
         gc.freeze()
 
@@ -162,20 +150,21 @@ class TransferTrial(tune.Trainable):
 
         After an error of CUDA nothing works any more in a process: it ends, and the next trial goes to another.
         """
-        if self._failure is not None and "CUDA error" in self._failure[1]:
+        if self._failure is not None and "CUDA error" in self._failure.error:
             os._exit(1)
         self._release()
         self._shared.memory.release()
-        self._become(self._shared.specs[new_config["trial"]["id"]])
+        self._start_trial(self._shared.specs[new_config["trial"]["id"]])
         return True
 
-    def _become(self, spec: TrialSpec) -> None:
-        self._spec, self._epoch, self._failure = spec, 0, None
+    def _start_trial(self, spec: TrialSpec) -> None:
+        self._spec, self._epoch = spec, 0
+        self._failure: _Failure | None = None
         self._saved_at = time.monotonic()
         self._release()
         try:
             self._use_share(spec)
-            self._build(spec)
+            self._build()
             if spec.checkpoint is not None:
                 with self._shared.storage.fetched(spec.checkpoint) as folder:
                     self._continue_from(folder)
@@ -196,10 +185,10 @@ class TransferTrial(tune.Trainable):
         memory = self._shared.memory
         self._device = memory.device() if spec.gpu else "cpu"
         if 0 < spec.gpu < 1 and memory.there():
-            memory.cap(gpu.allowance(spec.gpu, spec.context, memory.total()))
+            memory.cap(gpu_memory.allowance(spec.gpu, spec.context, memory.total()))
 
-    def _build(self, spec: TrialSpec) -> None:
-        self._model, self._scoring = _build(spec, self._shared, self._device, self._domains)
+    def _build(self) -> None:
+        self._model, self._scoring = self._shared.build(self._spec.trial, self._device, self._domains)
 
     def step(self) -> dict[str, Any]:
         """Some epochs, scored, as one report; or the failure that ended the trial.
@@ -208,8 +197,8 @@ class TransferTrial(tune.Trainable):
         never goes past a rung: early stopping decides there.
         """
         started = time.monotonic()
-        epochs: list[dict[str, Any]] = []
-        scored: tasks.Scored | None = None
+        epochs: list[EpochReport] = []
+        scored: Scored | None = None
         kept: dict[str, str] = {}
         try:
             while self._failure is None:
@@ -218,29 +207,24 @@ class TransferTrial(tune.Trainable):
                 if self._decides(self._epoch) or time.monotonic() - started >= REPORT_SECONDS:
                     break
             if scored is not None:
-                kept = {"logits": self._keep_logits(scored)}
-                if self._decides(self._epoch):
-                    kept |= self._keep_model(scored)
+                kept = self._keep(scored)
         except Exception as error:
             self._failure = self._describe(error)
-        result: dict[str, Any] = {
-            "epochs": epochs,
-            "epoch": self._epoch,
-            "artefacts": kept,
-            "score": selection.guarded_score(scored.criteria if scored else {}, self._shared.criterion),
-            "state": "running",
-            "done": False,
-        }
-        if self._sends:
-            result["files"] = self._sent(kept.values())
-        if self._failure is not None:
-            state, trace = self._failure
-            return result | {"state": state, "error": trace, "score": selection.guarded_score({}), "done": True}
-        if self._finished:
-            return result | {"state": "done", "done": True}
-        if time.monotonic() - self._saved_at >= self._shared.checkpoint_seconds:
-            result[SHOULD_CHECKPOINT] = True
-        return result
+        state, error_text = self._failure or (TrialState.DONE if self._finished else TrialState.RUNNING, "")
+        report = TrialReport(
+            epochs=epochs,
+            epoch=self._epoch,
+            score=selection.guarded_score(
+                scored.criteria if scored and self._failure is None else {}, self._shared.criterion
+            ),
+            state=state,
+            artefacts=kept,
+            error=error_text,
+            files=self._sent(kept.values()) if self._sends else {},
+        )
+        result: dict[str, Any] = {"report": report, "epoch": report.epoch, "score": report.score, "done": state.ended}
+        saved_long_ago = time.monotonic() - self._saved_at >= self._shared.checkpoint_seconds
+        return result | ({SHOULD_CHECKPOINT: True} if not state.ended and saved_long_ago else {})
 
     def _sent(self, paths: Iterable[str]) -> dict[str, ray.ObjectRef]:
         """Files of ours, into the object store."""
@@ -257,48 +241,31 @@ class TransferTrial(tune.Trainable):
 
     @property
     def _finished(self) -> bool:
-        return self._epoch >= self._spec.row.budget
+        return self._epoch >= self._spec.trial.budget
 
     def _decides(self, epoch: int) -> bool:
         """Whether that epoch's report may be the last."""
-        return epoch >= self._spec.row.budget or epoch in self._spec.rungs
+        return epoch >= self._spec.trial.budget or epoch in self._spec.rungs
 
-    def _one_epoch(self) -> tuple[tasks.Scored, dict[str, Any]]:
+    def _one_epoch(self) -> tuple[Scored, EpochReport]:
         started = time.perf_counter()
         losses = self._model.fit_epoch()
         scored = self._scoring(self._model, thorough=self._decides(self._epoch + 1))
         self._epoch += 1
-        return scored, {
-            "epoch": self._epoch,
-            "target_accuracy": scored.target_accuracy,
-            "criteria": scored.criteria,
-            "losses": losses,
-            "seconds": time.perf_counter() - started,
-        }
+        seconds = time.perf_counter() - started
+        return scored, EpochReport(self._epoch, scored.target_accuracy, scored.criteria, losses, seconds)
 
-    def _keep_logits(self, scored: tasks.Scored) -> str:
-        """Logits so far, so that other criteria on predictions can be computed later without training."""
-        relative = f"logits/{self._spec.row.id[:2]}/{self._spec.row.id}.npz"
-        arrays: dict[str, NDArray[Any]] = {"target": scored.target.astype(np.float16)}
-        if scored.validation is not None:
-            arrays["validation"] = scored.validation.astype(np.float16)
+    def _keep(self, scored: Scored) -> dict[str, str]:
+        """Write predictions and, where this may be the cell's chosen trial, the model and some features.
 
-        def write(path: Path) -> None:
-            with path.open("wb") as file:  # by its name, NumPy would append .npz
-                np.savez(file, allow_pickle=False, **arrays)
-
-        artefacts.replace(self._folder / relative, write)
-        return relative
-
-    def _keep_model(self, scored: tasks.Scored) -> dict[str, str]:
-        """The model and some features, where this may be the cell's chosen trial; the driver removes the others'."""
-        row, folder = self._spec.row, self._folder
-        if row.role != "search" or not self._model.can_be_saved:
-            return {}
-        classes = self._shared.num_classes
-        kept = {MODEL: artefacts.save_model(folder, row, self._spec.epochs, classes, self._model)}
-        if scored.features is not None:
-            kept[FEATURES] = artefacts.save_features(folder, row.id, scored.features)
+        The driver removes those of trials that are not chosen.
+        """
+        trial, folder = self._spec.trial, self._folder
+        kept = {LOGITS: save_predictions(folder, trial.id, scored.target, scored.validation)}
+        if self._decides(self._epoch) and trial.role == "search" and self._model.can_be_saved:
+            kept[MODEL] = save_model(folder, trial, self._shared.epochs, self._shared.num_classes, self._model)
+            if scored.features is not None:
+                kept[FEATURES] = save_features(folder, trial.id, scored.features)
         return kept
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
@@ -323,12 +290,13 @@ class TransferTrial(tune.Trainable):
                 self._epoch = int(state["epoch"])
                 return
             except (OSError, RuntimeError, LookupError, TypeError, ValueError, EOFError, pickle.PickleError) as error:
-                if gpu.is_out_of_memory(error):
+                if gpu_memory.is_out_of_memory(error):
                     raise
-                logger.warning("%s: the checkpoint %s cannot be used: %s", self._spec.row.id, candidate.name, error)
+                logger.warning("%s: the checkpoint %s cannot be used: %s", self._spec.trial.id, candidate.name, error)
         self._epoch = 0
-        self._build(self._spec)
+        self._build()
 
     @staticmethod
-    def _describe(error: Exception) -> tuple[str, str]:
-        return "oom" if gpu.is_out_of_memory(error) else "failed", "".join(traceback.format_exception(error))
+    def _describe(error: Exception) -> _Failure:
+        state = TrialState.OOM if gpu_memory.is_out_of_memory(error) else TrialState.FAILED
+        return _Failure(state, "".join(traceback.format_exception(error)))

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from threadpoolctl import threadpool_limits
 
 from transfer_sweep.algorithms import registry as method_registry
-from transfer_sweep.algorithms.base import StateDict
-from transfer_sweep.datasets.base import Domain
-from transfer_sweep.reports.ledger.ledger import TrialRow
+from transfer_sweep.algorithms.networks.backbones import load_pretrained
+from transfer_sweep.datasets.base import Dataset, Domain, Progress
+from transfer_sweep.reports.ledger.records import Cell, Protocol, Trial
 from transfer_sweep.sweep.config.schema import Experiment
-from transfer_sweep.sweep.engine.scheduler import Rungs
-from transfer_sweep.sweep.planning import trials as plan
-from transfer_sweep.sweep.trial import task as tasks
-from transfer_sweep.sweep.trial.inputs import representation
+from transfer_sweep.sweep.planning import trials as planning
+from transfer_sweep.sweep.stopping.rungs import Rungs
+from transfer_sweep.sweep.trial import inputs
+from transfer_sweep.sweep.trial.task import TaskConfig, build_trial
 
 STEPS = 8  # of an epoch that are timed
 CONFIGURATIONS = 3  # of a method that are timed: the first, the middle and the last of its grid
@@ -51,108 +52,117 @@ class _Cost(NamedTuple):
     thorough: float
 
 
+class _Cost(NamedTuple):
+    """Seconds of one trial: once, per epoch, and where every criterion is computed."""
+
+    build: float
+    epoch: float
+    all_criteria: float
+
+
 def forecast(
-    experiment: Experiment,
-    rows: Sequence[TrialRow],
-    domains: Mapping[tuple[str, str], Domain],
-    num_classes: int,
-    slots: int,
-    pretrained: Mapping[str, StateDict] | None = None,
-    device: str = "cpu",
+    experiment: Experiment, trials: Sequence[Trial], dataset: Dataset, cache: Path, progress: Progress, slots: int
 ) -> Forecast:
     """Time every method on its largest pair and add up the plan.
 
-    Early stopping is what :class:`Rungs` decides of random scores, and confirmation takes the whole
-    budget. Other pairs are taken to cost in proportion to the samples that a method goes through in an epoch.
+    Early stopping is what :class:`Rungs` decides of random scores, and confirmation takes the whole budget. Other
+    pairs are taken to cost in proportion to the samples that a method goes through in an epoch.
 
     Args:
         experiment: for its budget, early stopping and confirmation.
-        rows: the search trials to come.
-        domains: (domain, representation) → its arrays, of all rows.
-        num_classes: of the dataset.
+        trials: the search trials to come.
+        dataset: their data, which is prepared as for the run.
+        cache: folder for features.
+        progress: told of slow work.
         slots: trials at a time.
-        pretrained: backbone → its weights, for fine-tuning.
-        device: of the deep methods.
+
+    Raises:
+        DataError, BackboneError: data or weights are missing or damaged.
     """
-    by_method: dict[tuple[str, str], list[TrialRow]] = defaultdict(list)
-    for row in rows:
-        by_method[row.method, row.protocol].append(row)  # inputs of another kind cost something else
-    rungs = Rungs(experiment.early_stopping, plan.stoppable_cells(rows))
+    stopwatch = _Stopwatch(experiment, trials, dataset, cache, progress)
+    by_method: dict[tuple[str, Protocol], list[Trial]] = defaultdict(list)
+    for trial in trials:
+        by_method[trial.method, trial.protocol].append(trial)  # inputs of another kind cost something else
+    rungs = Rungs(experiment.early_stopping, planning.stoppable_cells(trials))
     chance = random.Random(0)
     spent: dict[str, float] = defaultdict(float)
-    for (method, _), trials in by_method.items():
-        sizes = {row.id: _size(row, domains) for row in trials}
-        largest = max(trials, key=lambda row: sizes[row.id])
-        same_pair = [row for row in trials if (row.source, row.target) == (largest.source, largest.target)]
+    for (method, protocol), own in by_method.items():
+        sizes = {trial.id: stopwatch.size(trial) for trial in own}
+        largest = max(own, key=lambda trial: sizes[trial.id])
+        same_pair = [trial for trial in own if trial.pair == largest.pair]
         timed = same_pair[:: max(1, (len(same_pair) - 1) // (CONFIGURATIONS - 1))][:CONFIGURATIONS]
-        costs = [_measure(row, experiment, domains, num_classes, pretrained or {}, device) for row in timed]
-        build, epoch, thorough = (sum(part) / len(costs) for part in zip(*costs, strict=True))
-        confirmed = _confirmed(experiment, trials) if _varies(trials[0]) else ()
-        epochs = [(row, _played(row, rungs, chance)) for row in trials]
-        epochs += [(row, row.budget) for row in confirmed for _ in range(experiment.confirm.seeds - 1)]
+        costs = [stopwatch.cost(trial) for trial in timed]
+        build, epoch, all_criteria = (sum(part) / len(costs) for part in zip(*costs, strict=True))
+        confirmed = _confirmed(experiment, own) if planning.varies(method_registry.get(method), protocol) else ()
+        epochs = [(trial, _played(trial, rungs, chance)) for trial in own]
+        epochs += [(trial, trial.budget) for trial in confirmed for _ in range(experiment.confirm.seeds - 1)]
         spent[method] += sum(
-            build + TRIAL_SECONDS + (count * epoch + looks * thorough) * sizes[row.id] / sizes[largest.id]
-            for row, count in epochs
-            for looks in [len({count} | {rung for rung in rungs.epochs_of(row) if rung < count})]
+            build + TRIAL_SECONDS + (count * epoch + looks * all_criteria) * sizes[trial.id] / sizes[largest.id]
+            for trial, count in epochs
+            for looks in [len({count} | {rung for rung in rungs.epochs_of(trial) if rung < count})]
         )
     return Forecast(spent, START_SECONDS + sum(spent.values()) / slots, slots)
 
 
-def _played(row: TrialRow, rungs: Rungs, chance: random.Random) -> int:
+def _played(trial: Trial, rungs: Rungs, chance: random.Random) -> int:
     """Epochs of a trial whose scores are random."""
-    for epoch in sorted(rungs.epochs_of(row)):
-        if not rungs.keep_going(row, epoch, chance.random()):
+    for epoch in sorted(rungs.epochs_of(trial)):
+        if not rungs.keep_going(trial, epoch, chance.random()):
             return epoch
-    return row.budget
+    return trial.budget
 
 
-def _confirmed(experiment: Experiment, trials: Sequence[TrialRow]) -> Sequence[TrialRow]:
+def _confirmed(experiment: Experiment, trials: Sequence[Trial]) -> Sequence[Trial]:
     """A trial for each that will be run with more seeds."""
-    return trials if experiment.confirm.settings == "all" else list({row.cell: row for row in trials}.values())
+    if experiment.confirm.settings == "all":
+        return trials
+    one_a_cell: dict[Cell, Trial] = {trial.cell: trial for trial in trials}
+    return list(one_a_cell.values())
 
 
-def _varies(row: TrialRow) -> bool:
-    return plan.varies(method_registry.get(row.method), json.loads(row.protocol))
+class _Stopwatch:
+    """Times a little of trials, on one core."""
 
-
-def _size(row: TrialRow, domains: Mapping[tuple[str, str], Domain]) -> int:
-    """Samples that an epoch goes through: the larger domain's for a deep method, both domains' for a shallow one."""
-    form = representation(row)
-    sizes = [len(domains[name, form].train) for name in (row.source, row.target)]
-    return max(sizes) if method_registry.get(row.method).family == "deep" else sum(sizes)
-
-
-def _measure(
-    row: TrialRow,
-    experiment: Experiment,
-    domains: Mapping[tuple[str, str], Domain],
-    num_classes: int,
-    pretrained: Mapping[str, StateDict],
-    device: str,
-) -> _Cost:
-    protocol = json.loads(row.protocol)
-    cls = method_registry.get(row.method)
-    weights = pretrained.get(protocol["backbone"]) if protocol["training"] == "finetune" else None
-    form = representation(row)
-    params = cls.params_type.model_validate_json(row.params)
-    with threadpool_limits(1):
-        started = time.perf_counter()
-        model, scoring = tasks.build(
-            cls,
-            params,
-            domains[row.source, form],
-            domains[row.target, form],
-            tasks.setting_of(row, experiment.epochs, num_classes, weights, experiment.proxy_a_distance),
-            device,
+    def __init__(
+        self, experiment: Experiment, trials: Sequence[Trial], dataset: Dataset, cache: Path, progress: Progress
+    ) -> None:
+        weights = Path(experiment.protocol.weights) if experiment.protocol.weights else None
+        self._experiment, self._classes = experiment, len(dataset.classes)
+        self._domains: Mapping[tuple[str, str], Domain] = inputs.load(
+            dataset, inputs.wanted(trials), cache, progress, weights
         )
-        build = time.perf_counter() - started
-        model.skip_to_last_stage()
-        share = model.shorten_epoch(STEPS)
-        if share < 1:
-            model.fit_epoch()  # warms up
-        trained = _timed(model.fit_epoch) / share
-        scored = _timed(lambda: scoring(model))
-        return _Cost(build, trained + scored, _timed(lambda: scoring(model, thorough=True)) - scored)
+        self._pretrained = {backbone: load_pretrained(backbone, weights) for backbone in inputs.fine_tuned(trials)}
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+
+    def size(self, trial: Trial) -> int:
+        """Samples that an epoch goes through: the larger domain's of a deep method, both domains' of a shallow one."""
+        sizes = [len(domain.train) for domain in self._of(trial)]
+        return max(sizes) if method_registry.get(trial.method).family == "deep" else sum(sizes)
+
+    def _of(self, trial: Trial) -> tuple[Domain, Domain]:
+        source, target = (self._domains[name, trial.representation] for name in trial.pair)
+        return source, target
+
+    def cost(self, trial: Trial) -> _Cost:
+        """What a trial takes."""
+        fine_tuned = trial.protocol.training == "finetune"
+        config = TaskConfig(
+            epochs=self._experiment.epochs,
+            num_classes=self._classes,
+            pretrained=self._pretrained[trial.protocol.backbone] if fine_tuned else None,
+            proxy_a_distance=self._experiment.proxy_a_distance,
+        )
+        with threadpool_limits(1):
+            started = time.perf_counter()
+            model, scoring = build_trial(trial, *self._of(trial), config, self._device)
+            build = time.perf_counter() - started
+            model.skip_to_last_stage()
+            share = model.shorten_epoch(STEPS)
+            if share < 1:
+                model.fit_epoch()  # warms up
+            trained = _timed(model.fit_epoch) / share
+            scored = _timed(lambda: scoring(model))
+            return _Cost(build, trained + scored, _timed(lambda: scoring(model, thorough=True)) - scored)
 
 
 def _timed(work: Callable[[], object]) -> float:

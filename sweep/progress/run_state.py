@@ -17,7 +17,7 @@ from rich.text import Text
 
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger import few_labels
-from transfer_sweep.reports.ledger.ledger import TrialRow
+from transfer_sweep.reports.ledger.records import Trial
 
 PLAIN_EVERY = 15.0  # seconds between lines where there is no terminal
 ENDED = ("done", "stopped", "failed", "oom")
@@ -36,7 +36,7 @@ class Board:
 
     def __init__(
         self,
-        rows: Iterable[TrialRow],
+        rows: Iterable[Trial],
         states: Mapping[str, str],
         bests: Mapping[str, tuple[float, float]],
         criterion: str = selection.DEFAULT,
@@ -79,7 +79,7 @@ class Board:
                 last = str(result["error"]).strip().splitlines()[-1]
                 self.last_error = f"{row.method} {row.source}-{row.target}: {last}"
 
-    def _note(self, row: TrialRow, score: float, accuracy: float) -> None:
+    def _note(self, row: Trial, score: float, accuracy: float) -> None:
         cell = (self._names[row.id], row.source, row.target)
         if score > self._best.get(cell, (float("-inf"), 0.0))[0]:
             self._best[cell] = (score, accuracy)

@@ -18,31 +18,16 @@ from transfer_sweep.algorithms.networks.backbones import BACKBONES, build_backbo
 from transfer_sweep.algorithms.representations.msda import MSDAParams, msda, span_coordinates
 from transfer_sweep.datasets.base import Dataset, Domain, Progress, Samples
 from transfer_sweep.datasets.io.cache import cached_array, content_key
-from transfer_sweep.reports.ledger.ledger import TrialRow, canonical
+from transfer_sweep.reports.ledger.records import RAW, Trial, canonical
 from transfer_sweep.sweep import environment
 from transfer_sweep.sweep.errors import SweepError
 
-RAW = "raw"
 _MSDA_VERSION = 1  # of its code: what another one left in the cache is not used
-
-
-def representation(row: TrialRow) -> str:
-    """Which arrays of a domain a trial works on: :data:`RAW`, a backbone's name, or (as JSON) what makes the inputs.
-
-    mSDA is learned from both domains of a pair, in either direction.
-    """
-    protocol = json.loads(row.protocol)
-    if protocol["training"] == "frozen":
-        return str(protocol["backbone"])
-    inputs = protocol.get("inputs")
-    if inputs is None:
-        return RAW
-    return canonical({**inputs, "pair": sorted({row.source, row.target})} if "msda" in inputs else inputs)
 
 
 def load(
     dataset: Dataset,
-    wanted: Iterable[tuple[str, str]],
+    keys: Iterable[tuple[str, str]],
     cache: Path,
     progress: Progress,
     weights: Path | None = None,
@@ -51,7 +36,7 @@ def load(
 
     Args:
         dataset: where they come from.
-        wanted: (domain, :func:`representation`).
+        keys: (domain, representation), see :meth:`Protocol.representation`.
         cache: folder for features, keyed by what they are computed from.
         progress: told of slow work as it goes on.
         weights: a file of pretrained weights instead of the published ones.
@@ -63,7 +48,7 @@ def load(
     raw = _Raw(dataset)
     frozen: dict[str, _Frozen] = {}
     found: dict[tuple[str, str], Domain] = {}
-    for name, form in dict.fromkeys(wanted):
+    for name, form in dict.fromkeys(keys):
         if (name, form) in found:
             continue
         if form == RAW:
@@ -182,3 +167,13 @@ class _Frozen:
             return extract_features(self._network, images, device=self._device, progress=advance)
 
         return cached_array(self._cache / "features", f"{self._name}-{self._weights}-{pixels}", build)
+
+
+def wanted(trials: Iterable[Trial]) -> list[tuple[str, str]]:
+    """(domain, representation) of every array that these trials work on, each once."""
+    return list(dict.fromkeys((domain, trial.representation) for trial in trials for domain in trial.pair))
+
+
+def fine_tuned(trials: Iterable[Trial]) -> list[str]:
+    """The backbones that these trials fine-tune, each once."""
+    return list(dict.fromkeys(t.protocol.backbone for t in trials if t.protocol.training == "finetune"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,17 +14,18 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from transfer_sweep.algorithms import registry as method_registry
-from transfer_sweep.algorithms.base import Algorithm, StateDict, Task
+from transfer_sweep.algorithms.base import Algorithm, StateDict
 from transfer_sweep.algorithms.networks.backbones import build_backbone, extract_features, load_pretrained
 from transfer_sweep.datasets import registry as dataset_registry
 from transfer_sweep.datasets.base import DataError, Dataset, Domain, Progress, Samples
 from transfer_sweep.reports import criteria, selection
-from transfer_sweep.reports.ledger import few_labels
-from transfer_sweep.reports.ledger.ledger import FILE, FINISHED, Ledger, TrialRow
+from transfer_sweep.reports.ledger.artefacts import MODEL
+from transfer_sweep.reports.ledger.ledger import FILE, Ledger
+from transfer_sweep.reports.ledger.records import FINISHED, Trial, planned
 from transfer_sweep.sweep.errors import SweepError
-from transfer_sweep.sweep.trial import inputs as features
-from transfer_sweep.sweep.trial import model_files as artefacts
-from transfer_sweep.sweep.trial import task as tasks
+from transfer_sweep.sweep.trial import inputs
+from transfer_sweep.sweep.trial.model_files import load_model
+from transfer_sweep.sweep.trial.task import Scoring, TaskConfig, build_trial, build_untrained
 
 
 @dataclass(frozen=True)
@@ -83,31 +83,28 @@ class SavedModel:
             found = selection.candidates(ledger)
             found = found[found["state"].isin(FINISHED)]
             chosen = selection.choose(found, experiment.get("criterion", selection.DEFAULT))
-        backbones = [json.loads(text)["backbone"] for text in chosen["protocol"]]
-        labels = [few_labels.tag(json.loads(text).get("few")) for text in chosen["protocol"]]
-        short = [
-            f"{r['method']}{few}:{r['source']}-{r['target']}"
-            for r, few in zip(chosen.to_dict("records"), labels, strict=True)
-        ]
+        trials = planned(chosen)
+        short = [trial.cell.name for trial in trials]
+        backbones = [trial.protocol.backbone for trial in trials]
         names = [f"{name}@{on}" if short.count(name) > 1 else name for name, on in zip(short, backbones, strict=True)]
         matches = [cell in (name, f"{first}@{on}") for name, first, on in zip(names, short, backbones, strict=True)]
         if sum(matches) != 1:
             raise SweepError(f"{folder.name} has no cell {cell!r} (there are: {', '.join(dict.fromkeys(names))})")
         record = chosen[matches].iloc[0]
-        kept = json.loads(record["artefacts"]).get(artefacts.MODEL)
+        kept = json.loads(record["artefacts"]).get(MODEL)
         if kept is None:
             raise SweepError(
                 f"no model is kept of {cell}: cross-fitted methods have none, and results of earlier versions neither "
                 f"(`python -m sweep run {folder.name} --fresh --only method={record['method']}` makes it anew)"
             )
         self.recorded = float(record["target_accuracy"])
-        self._config, self._state = artefacts.load_model(folder / kept)
-        self.row = TrialRow(**self._config["trial"])
-        self._protocol = json.loads(self.row.protocol)
+        self._config, self._state = load_model(folder / kept)
+        self.trial = Trial.decode(self._config["trial"])
+        self._protocol = self.trial.protocol
         self._weights = experiment.get("protocol", {}).get("weights")
         self._cache, self._progress = cache, progress
-        kind = dataset_registry.get(self.row.dataset)
-        options = kind.options_type.model_validate(self._protocol["options"])
+        kind = dataset_registry.get(self.trial.cell.dataset)
+        options = kind.options_type.decode(self._protocol.options)
         self._new_dataset = lambda root: kind(root if kind.needs_root else None, options, cache, progress)
         self._data_root = data_root
         self.classes = kind.classes
@@ -133,14 +130,14 @@ class SavedModel:
         dataset = self._new_dataset(self._data_root or Path())
         pictures = [_opened(path) for path in paths]
         samples = np.stack([self._seen(dataset, *item) for item in zip(paths, pictures, strict=True)])
-        inputs = samples
-        if self._protocol["training"] == "frozen":
-            name = self._protocol["backbone"]
+        shown: NDArray[Any] = samples
+        if self._protocol.training == "frozen":
+            name = self._protocol.backbone
             backbone = build_backbone(name, load_pretrained(name, Path(self._weights) if self._weights else None))
-            inputs = extract_features(backbone, samples)
-        shallow = method_registry.get(self.row.method).family == "shallow"
+            shown = extract_features(backbone, samples)
+        shallow = method_registry.get(self.trial.method).family == "shallow"
         model = self._with_data(self._domains())[0] if shallow else self._without_data()
-        logits = torch.from_numpy(model.predict(inputs).logits)
+        logits = torch.from_numpy(model.predict(shown).logits)
         confidence, label = (values.tolist() for values in logits.softmax(dim=1).max(dim=1))
         return [
             Answer(self.classes[k], 100 * p, np.asarray(picture.convert("RGB")), np.squeeze(seen.transpose(1, 2, 0)))
@@ -149,52 +146,38 @@ class SavedModel:
 
     def _seen(self, dataset: Dataset, path: Path, picture: Image.Image) -> NDArray[Any]:
         try:
-            return dataset.from_picture(picture, self.row.target)
+            return dataset.from_picture(picture, self.trial.pair.target)
         except DataError as error:
             raise SweepError(f"{path}: {error}") from None
 
     def _domains(self) -> dict[str, Domain]:
-        form = features.representation(self.row)
         dataset = self._new_dataset(self._data_root)
         weights = Path(self._weights) if self._weights else None
-        wanted = [(self.row.source, form), (self.row.target, form)]
-        loaded = features.load(dataset, wanted, self._cache, self._progress, weights)
+        loaded = inputs.load(dataset, inputs.wanted([self.trial]), self._cache, self._progress, weights)
         return {name: domain for (name, _), domain in loaded.items()}
 
-    def _with_data(self, domains: dict[str, Domain]) -> tuple[Algorithm, tasks.Scoring]:
+    def _with_data(self, domains: dict[str, Domain]) -> tuple[Algorithm, Scoring]:
         """The model as it was trained, over the whole of its data, and what scored it."""
-        setting = tasks.setting_of(self.row, self._config["epochs"], self._config["num_classes"])
-        cls = method_registry.get(self.row.method)
-        params = cls.params_type.model_validate_json(self.row.params)
-        source, target = domains[self.row.source], domains[self.row.target]
-        setting = dataclasses.replace(setting, training=self._training)
-        model, scoring = tasks.build(cls, params, source, target, setting, self._device)
+        source, target = (domains[name] for name in self.trial.pair)
+        model, scoring = build_trial(self.trial, source, target, self._task_config, self._device)
         return self._restored(model, self._state), scoring
 
     def _without_data(self) -> Algorithm:
         """A deep model needs of its data only what form it had."""
         shape, kind = self._config["input_shape"], self._config["input_type"]
-        blank = np.zeros((2, *shape), dtype=kind)
-        samples = Samples(blank, np.zeros(2, dtype=np.int64))
-        setting = tasks.setting_of(self.row, self._config["epochs"], self._config["num_classes"])
-        task = Task(
-            source=samples,
-            source_validation=None,
-            target_inputs=blank,
-            num_classes=setting.num_classes,
-            target_labelled=samples,
-            backbone=setting.backbone,
-            training=self._training,
-            values=setting.values,
-        )
-        cls = method_registry.get(self.row.method)
-        params = cls.params_type.model_validate_json(self.row.params)
-        return self._restored(cls(task, params, self._device, self.row.seed), self._state)
+        samples = Samples(np.zeros((2, *shape), dtype=kind), np.zeros(2, dtype=np.int64))
+        model = build_untrained(self.trial, samples, self._task_config, self._device)
+        return self._restored(model, self._state)
 
     @property
-    def _training(self) -> Any:
+    def _task_config(self) -> TaskConfig:
         """A fine-tuned backbone is built without pretrained weights: the model brings its own."""
-        return "scratch" if self._protocol["training"] == "finetune" else self._protocol["training"]
+        tuned = self._protocol.training == "finetune"
+        return TaskConfig(
+            epochs=self._config["epochs"],
+            num_classes=self._config["num_classes"],
+            training="scratch" if tuned else None,
+        )
 
     @property
     def _device(self) -> str:
@@ -205,7 +188,7 @@ class SavedModel:
             model.load_model_state(state)
         except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise SweepError(f"the saved model does not fit this version of {self.row.method}: {first}") from error
+            raise SweepError(f"the saved model does not fit this version of {self.trial.method}: {first}") from error
         restored: Algorithm = model
         return restored
 

@@ -6,7 +6,6 @@ scored samples' labels; :class:`Scoring` keeps them, for one number that no deci
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -14,78 +13,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transfer_sweep.algorithms.base import Algorithm, Params, Part, Prediction, StateDict, Task
+from transfer_sweep.algorithms import registry as method_registry
+from transfer_sweep.algorithms.base import Algorithm, Part, Prediction, StateDict, Task
 from transfer_sweep.algorithms.cross_fit import CrossFit
 from transfer_sweep.datasets import splits
-from transfer_sweep.datasets.base import Domain, Samples, ValueRange
+from transfer_sweep.datasets.base import Domain, Samples
 from transfer_sweep.reports import criteria
 from transfer_sweep.reports.ledger.artefacts import WIDEST, Features, some
-from transfer_sweep.reports.ledger.ledger import TrialRow
+from transfer_sweep.reports.ledger.records import Training, Trial
 
 FOLDS = 5
 _IMAGES_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
-class FewLabels:
-    """The few-label setting.
+class TaskConfig:
+    """What a trial's task depends on besides the trial and its data.
 
     Attributes:
-        per_class: labelled target samples of each class.
-        classes: how many classes have them; then only samples of the others are scored. None: all.
-        source: whether methods have the source, too.
+        epochs: the experiment's budget, which schedules depend on.
+        num_classes: of the data set.
+        pretrained: the backbone's weights, where it is fine-tuned.
+        proxy_a_distance: whether it is measured at the trial's end.
+        training: instead of the protocol's; None: as that says.
     """
 
-    per_class: int
-    classes: int | None = None
-    source: bool = True
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What, besides the data and the method, a task depends on."""
-
-    holdout: float
-    seed: int
     epochs: int
     num_classes: int
-    backbone: str
-    training: Any
     pretrained: StateDict | None = None
-    values: ValueRange = "symmetric"
     proxy_a_distance: bool = False
-    few: FewLabels | None = None
-
-
-def setting_of(
-    row: TrialRow,
-    epochs: int,
-    num_classes: int,
-    pretrained: StateDict | None = None,
-    proxy_a_distance: bool = False,
-) -> Setting:
-    """The setting of a planned trial.
-
-    Args:
-        row: its identity.
-        epochs: the experiment's budget, which schedules depend on.
-        num_classes: of the dataset.
-        pretrained: the backbone's weights, where it is fine-tuned.
-        proxy_a_distance: whether it is measured.
-    """
-    protocol = json.loads(row.protocol)
-    return Setting(
-        holdout=protocol["holdout"],
-        seed=row.seed,
-        epochs=epochs,
-        num_classes=num_classes,
-        backbone=protocol["backbone"],
-        training=protocol["training"],
-        pretrained=pretrained,
-        values=protocol["options"].get("values", "symmetric"),
-        proxy_a_distance=proxy_a_distance,
-        few=None if protocol["few"] is None else FewLabels(**protocol["few"]),
-    )
+    training: Training | None = None
 
 
 @dataclass(frozen=True)
@@ -245,103 +202,136 @@ class Scoring:
         return criteria.accuracy(np.concatenate(logits), predicted[rows])
 
 
-def build(
-    cls: type[Algorithm], params: Params, source: Domain, target: Domain, setting: Setting, device: str
+def build_trial(
+    trial: Trial, source: Domain, target: Domain, config: TaskConfig, device: str
 ) -> tuple[Algorithm, Scoring]:
-    """A method ready to train on a pair, and what scores it. The split's seed is the trial's."""
-    if cls.label_access == "target_train":
-        return _build_on_target(cls, params, source, target, setting, device)
-    labelled, scored = _few_labels(target, setting)
-    if labelled is not None and not cls.takes_few_labels():
-        raise TypeError(f"{cls.name} declares that it takes no target labels")
-    if setting.few is not None and not setting.few.source and labelled is not None:
-        train, validation = labelled, None
-        given = labelled if cls.label_access == "few" else None
-    else:
-        train, validation = _hold_out(source.train, setting)
-        given = labelled
-    task = _task(train, validation, target.train.inputs, given, setting)
-    scoring = Scoring(
-        target.scored,
-        target.train.inputs,
-        train,
-        validation,
-        setting.num_classes,
-        target.test is None,
-        setting.proxy_a_distance,
-        scored,
-    )
-    return cls(task, params, device, setting.seed), scoring
+    """A trial's method ready to train on its pair, and what scores it. The split's seed is the trial's.
 
+    Args:
+        trial: its identity.
+        source, target: the domains of its pair, in its representation.
+        config: what else decides its task.
+        device: where it computes.
 
-def _few_labels(target: Domain, setting: Setting) -> tuple[Samples | None, NDArray[np.integer] | None]:
-    """The few labelled target samples, and which of the scored ones remain (None: all).
-
-    They are drawn from the target's training samples. Where those are the scored ones, too, the drawn ones are taken
-    out of them; where only some classes have labels, all samples of these classes are.
+    Raises:
+        DataError: its protocol does not go with the data.
     """
-    few = setting.few
-    if few is None:
-        return None, None
-    among = None if few.classes is None else splits.some_classes(setting.num_classes, few.classes, setting.seed)
-    drawn, rest = splits.few_shot(target.train.labels, few.per_class, setting.seed, among)
-    rows = rest if target.test is None else np.arange(len(target.test))
-    if among is not None:
-        rows = rows[~np.isin(target.scored.labels[rows], among)]
-    return target.train.take(drawn) if len(drawn) else None, rows
+    method = method_registry.get(trial.method)
+    firewall = _Firewall(trial, source, target, config)
+    if method.label_access == "target_train":
+        return firewall.on_target(method, device)
+    return firewall.on_source(method, device)
 
 
-def _hold_out(samples: Samples, setting: Setting) -> tuple[Samples, Samples | None]:
-    if not setting.holdout:
-        return samples, None
-    kept, held = splits.holdout(samples.labels, setting.holdout, setting.seed)
-    return samples.take(kept), samples.take(held)
+def build_untrained(trial: Trial, samples: Samples, config: TaskConfig, device: str) -> Algorithm:
+    """A trial's method without its data, to restore a deep model's state into.
+
+    Args:
+        trial: its identity.
+        samples: of the form of its inputs, whatever they hold; they stand for every part of its data.
+        config: what else decides its task.
+        device: where it computes.
+    """
+    domain = Domain(trial.pair.target, samples)
+    firewall = _Firewall(trial, domain, domain, config)
+    return firewall.built(method_registry.get(trial.method), firewall.task(samples, None, samples), device)
 
 
-def _build_on_target(
-    cls: type[Algorithm], params: Params, source: Domain, target: Domain, setting: Setting, device: str
-) -> tuple[Algorithm, Scoring]:
-    """A method that trains on target labels, never on those of samples it is scored on."""
-    labelled, validation = _hold_out(target.train, setting)
-    if target.test is not None:
-        first = source.train if cls.uses_source else labelled
-        task = _task(first, validation, target.train.inputs, labelled, setting)
-        return cls(task, params, device, setting.seed), Scoring(
-            target.test,
+class _Firewall:
+    """Hands out to a method what it may see of two domains, and to its scoring the rest."""
+
+    def __init__(self, trial: Trial, source: Domain, target: Domain, config: TaskConfig) -> None:
+        self._trial, self._source, self._target, self._config = trial, source, target, config
+        self._protocol = trial.protocol
+
+    def on_source(self, method: type[Algorithm], device: str) -> tuple[Algorithm, Scoring]:
+        """A method that learns from the source and, where the protocol says so, from a few target labels."""
+        target, few = self._target, self._protocol.few
+        labelled, scored = self._few_labels()
+        if labelled is not None and not method.takes_few_labels():
+            raise TypeError(f"{method.name} declares that it takes no target labels")
+        if few is not None and not few.source and labelled is not None:
+            train, validation = labelled, None
+            given = labelled if method.label_access == "few" else None
+        else:
+            train, validation = self._hold_out(self._source.train)
+            given = labelled
+        task = self.task(train, validation, given)
+        scoring = Scoring(
+            target.scored,
             target.train.inputs,
-            labelled,
+            train,
             validation,
-            setting.num_classes,
-            transductive=False,
-            source_part="target_labelled",
+            self._config.num_classes,
+            target.test is None,
+            self._config.proxy_a_distance,
+            scored,
         )
-    models, scored = [], []
-    for rows, fold in splits.folds(target.train.labels, FOLDS, setting.seed):
-        part = target.train.take(rows)
-        task = _task(source.train if cls.uses_source else part, None, target.train.inputs, part, setting)
-        models.append(cls(task, params, device, setting.seed))
-        scored.append(fold)
-    # Out-of-fold accuracy on these labels would be the oracle's: there is no source score without it.
-    scoring = Scoring(target.train, target.train.inputs, None, None, setting.num_classes, transductive=True)
-    return CrossFit(models, scored), scoring
+        return self.built(method, task, device), scoring
 
+    def on_target(self, method: type[Algorithm], device: str) -> tuple[Algorithm, Scoring]:
+        """A method that trains on target labels, never on those of samples it is scored on."""
+        source, target, classes = self._source, self._target, self._config.num_classes
+        labelled, validation = self._hold_out(target.train)
+        if target.test is not None:
+            task = self.task(source.train if method.uses_source else labelled, validation, labelled)
+            scoring = Scoring(
+                target.test,
+                target.train.inputs,
+                labelled,
+                validation,
+                classes,
+                transductive=False,
+                source_part="target_labelled",
+            )
+            return self.built(method, task, device), scoring
+        models, scored = [], []
+        for rows, fold in splits.folds(target.train.labels, FOLDS, self._trial.seed):
+            part = target.train.take(rows)
+            task = self.task(source.train if method.uses_source else part, None, part)
+            models.append(self.built(method, task, device))
+            scored.append(fold)
+        # Out-of-fold accuracy on these labels would be the oracle's: there is no source score without it.
+        scoring = Scoring(target.train, target.train.inputs, None, None, classes, transductive=True)
+        return CrossFit(models, scored), scoring
 
-def _task(
-    source: Samples,
-    validation: Samples | None,
-    target_inputs: NDArray[Any],
-    labelled: Samples | None,
-    setting: Setting,
-) -> Task:
-    return Task(
-        source=source,
-        source_validation=validation,
-        target_inputs=target_inputs,
-        num_classes=setting.num_classes,
-        epochs=setting.epochs,
-        target_labelled=labelled,
-        backbone=setting.backbone,
-        training=setting.training,
-        pretrained=setting.pretrained,
-        values=setting.values,
-    )
+    def task(self, source: Samples, validation: Samples | None, labelled: Samples | None) -> Task:
+        """What a method learns from."""
+        return Task(
+            source=source,
+            source_validation=validation,
+            target_inputs=self._target.train.inputs,
+            num_classes=self._config.num_classes,
+            epochs=self._config.epochs,
+            target_labelled=labelled,
+            backbone=self._protocol.backbone,
+            training=self._config.training or self._protocol.training,
+            pretrained=self._config.pretrained,
+            values=self._protocol.options.get("values", "symmetric"),
+        )
+
+    def built(self, method: type[Algorithm], task: Task, device: str) -> Algorithm:
+        """The method over a task."""
+        return method(task, method.params_type.decode(self._trial.params), device, self._trial.seed)
+
+    def _hold_out(self, samples: Samples) -> tuple[Samples, Samples | None]:
+        if not self._protocol.holdout:
+            return samples, None
+        kept, held = splits.holdout(samples.labels, self._protocol.holdout, self._trial.seed)
+        return samples.take(kept), samples.take(held)
+
+    def _few_labels(self) -> tuple[Samples | None, NDArray[np.integer] | None]:
+        """The few labelled target samples, and which of the scored ones remain (None: all).
+
+        They are drawn from the target's training samples. Where those are the scored ones, too, the drawn ones are
+        taken out of them; where only some classes have labels, all samples of these classes are.
+        """
+        few, target, seed = self._protocol.few, self._target, self._trial.seed
+        if few is None:
+            return None, None
+        among = None if few.classes is None else splits.some_classes(self._config.num_classes, few.classes, seed)
+        drawn, rest = splits.few_shot(target.train.labels, few.per_class, seed, among)
+        rows = rest if target.test is None else np.arange(len(target.test))
+        if among is not None:
+            rows = rows[~np.isin(target.scored.labels[rows], among)]
+        return target.train.take(drawn) if len(drawn) else None, rows

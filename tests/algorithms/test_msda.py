@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 
 from transfer_sweep.algorithms.representations.msda import MSDAParams, denoiser, msda, span_coordinates
 from transfer_sweep.datasets.base import Dataset, Domain, FileCheck, Samples
-from transfer_sweep.reports.ledger.ledger import canonical
+from transfer_sweep.reports.ledger.records import canonical
 from transfer_sweep.sweep.trial import inputs as features
 
 

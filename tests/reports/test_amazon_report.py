@@ -8,7 +8,8 @@ from tests.support.small_ledger import PROTOCOL
 from transfer_sweep.reports import report as document
 from transfer_sweep.reports import results
 from transfer_sweep.reports.document import plotting as figures
-from transfer_sweep.reports.ledger.ledger import Ledger, TrialRow, canonical
+from transfer_sweep.reports.ledger.ledger import Ledger
+from transfer_sweep.reports.ledger.records import Trial, canonical
 from transfer_sweep.reports.sections import tables
 
 COUNTS = {**PROTOCOL, "backbone": "bow5000", "training": "raw", "transductive": False}
@@ -27,7 +28,7 @@ def own(tmp_path: Path) -> results.Results:
     """One trial a cell of dvd → electronics, as a driver writes them."""
     path = tmp_path / "amazon_pad" / "ledger.sqlite"
     rows = [
-        TrialRow(str(i), "search", "amazon_reviews", canonical(protocol), method, "dvd", "electronics", "{}", 0, 1)
+        Trial(str(i), "search", "amazon_reviews", canonical(protocol), method, "dvd", "electronics", "{}", 0, 1)
         for i, (method, protocol, *_) in enumerate(TRIALS)
     ]
     path.parent.mkdir()
@@ -73,7 +74,7 @@ def test_distances_are_drawn_over_those_of_the_untouched_inputs(own: results.Res
 def test_of_experiments_that_measure_no_risk_the_report_says_nothing_of_it(tmp_path: Path) -> None:
     path = tmp_path / "plain" / "ledger.sqlite"
     path.parent.mkdir()
-    row = TrialRow("0", "search", "amazon_reviews", canonical(COUNTS), "coral", "dvd", "books", "{}", 0, 1)
+    row = Trial("0", "search", "amazon_reviews", canonical(COUNTS), "coral", "dvd", "books", "{}", 0, 1)
     with Ledger(path, write=True) as ledger:
         ledger.set_plan([row])
         ledger.record_epoch("0", 1, 70.0, {"information_maximization": 0.1}, {"loss": 1.0}, 1.0, state="done")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.small_ledger import RUNS, Run, write
-from transfer_sweep.reports.ledger.ledger import SCHEMA_VERSION, Ledger, LedgerError, canonical
+from transfer_sweep.reports.ledger.ledger import SCHEMA_VERSION, Ledger, LedgerError
+from transfer_sweep.reports.ledger.records import canonical
 
 TRIAL = Run("dann", "amazon", "webcam", {"lr": 0.1}, [], budget=10).row
 OTHER = Run("dann", "amazon", "webcam", {"lr": 0.2}, [], budget=10).row

@@ -12,7 +12,7 @@ from tests.support.small_ledger import PROTOCOL
 from transfer_sweep.reports import statistics
 from transfer_sweep.reports.document import plotting as figures
 from transfer_sweep.reports.document.elements import Drawing
-from transfer_sweep.reports.ledger.ledger import canonical
+from transfer_sweep.reports.ledger.records import canonical
 
 # Demšar 2006, table 6: AUC of C4.5 with its parameters m and cf tuned or not, on 14 data sets.
 AUC = pd.DataFrame(

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from transfer_sweep.reports.ledger.ledger import Ledger, State, TrialRow, canonical
+from transfer_sweep.reports.ledger.ledger import Ledger
+from transfer_sweep.reports.ledger.records import Cell, EpochReport, Pair, Protocol, Role, Trial, TrialState, canonical
 
 PROTOCOL: dict[str, Any] = {
     "backbone": "efficientnet_lite0",
@@ -29,30 +30,22 @@ class Run:
     target: str
     params: dict[str, Any]
     epochs: list[tuple[float, float, float]]
-    role: str = "search"
+    role: Role = "search"
     seed: int = 0
     budget: int = 3
-    state: State | None = "done"
+    state: TrialState | None = TrialState.DONE
     error: str | None = None
     dataset: str = "office31"
     protocol: dict[str, Any] = field(default_factory=lambda: PROTOCOL)
 
     @property
-    def row(self) -> TrialRow:
-        params, protocol = canonical(self.params), canonical(self.protocol)
-        name = "|".join((self.dataset, self.method, self.source, self.target, params, str(self.seed), protocol))
-        return TrialRow(
-            name,
-            self.role,
-            self.dataset,
-            protocol,
-            self.method,
-            self.source,
-            self.target,
-            params,
-            self.seed,
-            self.budget,
+    def trial(self) -> Trial:
+        text = canonical(self.protocol)
+        name = "|".join(
+            (self.dataset, self.method, self.source, self.target, canonical(self.params), str(self.seed), text)
         )
+        cell = Cell(self.dataset, self.method, Pair(self.source, self.target), Protocol.decode(text))
+        return Trial(name, self.role, cell, self.params, self.seed, self.budget)
 
 
 RECORDED = ("source_validation", "entropy", "information_maximization", "bnm")
@@ -67,7 +60,7 @@ RUNS = [
     for source, target in PAIRS
     for run in (
         Run("source_only", source, target, {"lr": 0.01}, [(60, 1.0, 1), (65, 1.2, 1), (70, 1.5, 1)]),
-        Run("dann", source, target, {"lr": 0.003}, [(70, 1.0, 1)], state="stopped"),
+        Run("dann", source, target, {"lr": 0.003}, [(70, 1.0, 1)], state=TrialState.STOPPED),
         Run("dann", source, target, {"lr": 0.01}, [(70, 1.1, 1), (81, 1.8, 1), (80, 2.0, 1)]),
         Run("dann", source, target, {"lr": 0.03}, [(75, 1.1, 1), (78, 1.6, 1), (82, 1.9, 1)]),
         Run("dann", source, target, {"lr": 1.0}, [(3, 3.0, 0.1), (3, 3.1, 0.1), (3, 3.2, 0.1)]),
@@ -80,10 +73,10 @@ RUNS = [
 def write(path: Path, runs: list[Run]) -> None:
     """A ledger file that holds these runs, as a driver would have written it."""
     with Ledger(path, write=True) as ledger:
-        ledger.set_plan(run.row for run in runs)
+        ledger.set_plan(run.trial for run in runs)
         for run in runs:
-            name = run.row.id
-            if run.epochs or run.state != "pending":
+            name = run.trial.id
+            if run.epochs or run.state != TrialState.PENDING:
                 ledger.start(name, {"cpu": 1})
             for epoch, (target_accuracy, score, seen) in enumerate(run.epochs, start=1):
                 criteria = {
@@ -93,8 +86,8 @@ def write(path: Path, runs: list[Run]) -> None:
                     "bnm": score / 4,
                     "predicted_classes": seen,
                 }
-                ledger.record_epoch(name, epoch, target_accuracy, criteria, {"loss": 1 / epoch}, seconds=0.5)
-            if run.state not in (None, "pending"):
+                ledger.record_epoch(name, EpochReport(epoch, target_accuracy, criteria, {"loss": 1 / epoch}, seconds=0.5))
+            if run.state not in (None, TrialState.PENDING):
                 ledger.finish(name, run.state, run.error)
 
 

@@ -16,7 +16,8 @@ from transfer_sweep.datasets.base import Domain
 from transfer_sweep.datasets.offline_digits import OfflineDigits, OfflineDigitsOptions
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger import artefacts as kept
-from transfer_sweep.reports.ledger.ledger import Ledger, TrialRow
+from transfer_sweep.reports.ledger.ledger import Ledger
+from transfer_sweep.reports.ledger.records import Trial
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.trial import model_files as artefacts
 from transfer_sweep.sweep.trial import task as tasks
@@ -28,7 +29,7 @@ def domains() -> dict[str, Domain]:
     return {name: digits.load(name) for name in ("rendered", "photo")}
 
 
-def _row(method: str) -> TrialRow:
+def _row(method: str) -> Trial:
     return dataclasses.replace(small_ledger.RUNS[0].row, id=f"ab{method}", method=method)
 
 

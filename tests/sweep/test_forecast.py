@@ -8,7 +8,7 @@ import pytest
 from transfer_sweep.algorithms import registry
 from transfer_sweep.algorithms.base import Task
 from transfer_sweep.datasets.base import Domain, Samples
-from transfer_sweep.reports.ledger.ledger import TrialRow
+from transfer_sweep.reports.ledger.records import Trial
 from transfer_sweep.sweep.config import schema as experiment
 from transfer_sweep.sweep.planning import forecast
 from transfer_sweep.sweep.planning import trials as plan
@@ -48,7 +48,7 @@ def test_a_shortened_epoch_has_that_many_steps(monkeypatch: pytest.MonkeyPatch) 
 
 def _expected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopping: str
-) -> tuple[list[TrialRow], dict[str, float]]:
+) -> tuple[list[Trial], dict[str, float]]:
     """The forecast where building takes 1 s, an epoch of the largest pair 2 s and all criteria of it 0.5 s."""
     file = tmp_path / "mine.yaml"
     file.write_text(FILE.format(stopping=stopping))
@@ -98,7 +98,7 @@ def test_inputs_of_another_kind_are_timed_by_themselves(tmp_path: Path, monkeypa
     samples = Samples(np.zeros((4, 2), np.float32), np.zeros(4, np.int64))
     domains = {(name, features.representation(row)): Domain(name, samples) for row in rows for name in ("books", "dvd")}
 
-    def measure(row: TrialRow, *_: object) -> forecast._Cost:
+    def measure(row: Trial, *_: object) -> forecast._Cost:
         return forecast._Cost(build=0.0, epoch=100.0 if "msda" in row.protocol else 1.0, thorough=0.0)
 
     monkeypatch.setattr(forecast, "_measure", measure)

@@ -7,11 +7,11 @@ import pytest
 from ray.tune.experiment import Trial
 from tensorboardX.proto.event_pb2 import Event
 
-from transfer_sweep.reports.ledger.ledger import TrialRow
+from transfer_sweep.reports.ledger.records import Trial
 from transfer_sweep.sweep.engine.metrics import TensorBoard, hyperparameters
 from transfer_sweep.sweep.engine.trainable import TrialSpec
 
-ROW = TrialRow("id7", "search", "digits", "{}", "dann", "mnist", "usps", '{"lr":0.01,"trade_off":0.3}', 5, 4)
+ROW = Trial("id7", "search", "digits", "{}", "dann", "mnist", "usps", '{"lr":0.01,"trade_off":0.3}', 5, 4)
 
 
 def _events(folder: Path) -> list[Event]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from transfer_sweep.reports.ledger.ledger import TrialRow
+from transfer_sweep.reports.ledger.records import Trial
 from transfer_sweep.sweep.config import schema as experiment
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import trials as plan
@@ -28,7 +28,7 @@ def _load(folder: Path, extra: str = "", methods: dict[str, str] = BASE, name: s
     return experiment.load(str(file))
 
 
-def _ids(rows: list[TrialRow]) -> set[str]:
+def _ids(rows: list[Trial]) -> set[str]:
     return {row.id for row in rows}
 
 
@@ -214,7 +214,7 @@ def test_what_is_wrong_in_a_protocol_of_a_method_is_said_in_one_line(tmp_path: P
 # --- a few target labels ---
 
 
-def _few(rows: list[TrialRow]) -> list[dict[str, object] | None]:
+def _few(rows: list[Trial]) -> list[dict[str, object] | None]:
     return [json.loads(row.protocol)["few"] for row in rows]
 
 

@@ -7,18 +7,18 @@ import pytest
 from ray.tune import Trainable, register_trainable
 from ray.tune.experiment import Trial, trial
 
-from transfer_sweep.reports.ledger.ledger import TrialRow
+from transfer_sweep.reports.ledger.records import Trial
 from transfer_sweep.sweep.config.schema import EarlyStopping
 from transfer_sweep.sweep.engine.scheduler import CellASHA, InOrder, Rungs, looked_up_once
 
 STOPPING = EarlyStopping(grace=1 / 3, reduction=3)
 
 
-def _row(i: int, source: str = "a", budget: int = 30, role: str = "search") -> TrialRow:
-    return TrialRow(f"{source}{i}", role, "d", "{}", "m", source, "b", f'{{"i":{i}}}', 0, budget)  # type: ignore[arg-type]
+def _row(i: int, source: str = "a", budget: int = 30, role: str = "search") -> Trial:
+    return Trial(f"{source}{i}", role, "d", "{}", "m", source, "b", f'{{"i":{i}}}', 0, budget)  # type: ignore[arg-type]
 
 
-def _survivors(rungs: Rungs, rows: list[TrialRow], scores: dict[str, float], epoch: int = 10) -> set[str]:
+def _survivors(rungs: Rungs, rows: list[Trial], scores: dict[str, float], epoch: int = 10) -> set[str]:
     return {row.id for row in rows if rungs.keep_going(row, epoch, scores[row.id])}
 
 

@@ -1,0 +1,56 @@
+"""The data of an experiment: which it is, and whether it is what it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from transfer_sweep.datasets import registry as dataset_registry
+from transfer_sweep.datasets.base import Dataset, Progress
+from transfer_sweep.reports.ledger.ledger import Ledger
+from transfer_sweep.reports.ledger.records import Trial
+from transfer_sweep.sweep.config.schema import Experiment
+from transfer_sweep.sweep.errors import SweepError
+
+
+def dataset_of(
+    experiment: Experiment, root: Path | None, cache: Path | None = None, progress: Progress | None = None
+) -> Dataset:
+    """The experiment's dataset over a data root."""
+    cls = dataset_registry.get(experiment.dataset)
+    options = cls.options_type.model_validate(experiment.dataset_options)
+    return cls(root if cls.needs_root else None, options, cache, progress)
+
+
+class DataRecord:
+    """Records what the data of trials was, and refuses other data beside the results that there are.
+
+    Args:
+        experiment: its name.
+        dataset: its data.
+    """
+
+    def __init__(self, experiment: str, dataset: Dataset) -> None:
+        self._experiment, self._dataset = experiment, dataset
+        self._checked: set[str] = set()
+
+    def check(self, ledger: Ledger, trials: Sequence[Trial]) -> None:
+        """Look at the domains of these trials, each once in a run.
+
+        Raises:
+            SweepError: a domain is not what it was when this ledger's trials ran.
+            DataError: a file is missing or damaged.
+        """
+        options = self._dataset.options.encode()
+        known = ledger.meta("data", {})
+        if known.get("options") != options or not any(state.finished for state in ledger.states().values()):
+            known = {"options": options, "checksums": {}}
+        for domain in sorted({domain for trial in trials for domain in trial.pair} - self._checked):
+            found = self._dataset.checksum(domain)
+            if known["checksums"].setdefault(domain, found) != found:
+                raise SweepError(
+                    f"{self._dataset.name}/{domain} is not what it was when trials of {self._experiment} ran "
+                    f"(checksum {found}, then {known['checksums'][domain]}): put it back, or use another --results"
+                )
+            self._checked.add(domain)
+        ledger.set_meta("data", known)

@@ -1,0 +1,32 @@
+"""What a pass of an experiment is to run: the whole grid and, of cells whose search is complete, more seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+
+from transfer_sweep.reports import selection
+from transfer_sweep.reports.ledger.ledger import Ledger
+from transfer_sweep.reports.ledger.records import Trial, TrialState
+from transfer_sweep.sweep.config.schema import Experiment
+from transfer_sweep.sweep.planning import trials
+
+
+def grid(experiment: Experiment, search: Sequence[Trial], ledger: Ledger, given_up: Container[str]) -> list[Trial]:
+    """The search trials and, for the cells whose search is complete, more seeds of what it chose.
+
+    Args:
+        experiment: for its confirmation and its criterion.
+        search: its search trials.
+        ledger: what ran so far.
+        given_up: trials that failed in this run, which does not try them again.
+    """
+    states = ledger.states()
+    waiting = {
+        trial.cell
+        for trial in search
+        if not states.get(trial.id, TrialState.PENDING).finished and trial.id not in given_up
+    }
+    complete = {trial.id for trial in search if trial.cell not in waiting}
+    found = selection.candidates(ledger, everything=True)
+    found = found[found["id"].isin(complete)].assign(role="search")
+    return [*search, *trials.confirmation(experiment, found)]
