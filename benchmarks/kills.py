@@ -25,7 +25,7 @@ import psutil
 from tabulate import tabulate
 
 from transfer_sweep.reports.ledger.ledger import FILE, FINISHED, Ledger
-from transfer_sweep.sweep.cli.results import BAD_INPUT
+from transfer_sweep.sweep.cli.main import BAD_INPUT
 
 EXPERIMENT = """
 dataset: offline_digits

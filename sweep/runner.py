@@ -40,7 +40,8 @@ from transfer_sweep.sweep.engine.trainable import Probe, Shared, TransferTrial, 
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import trials as plan
 from transfer_sweep.sweep.planning.forecast import Forecast, forecast
-from transfer_sweep.sweep.progress.run_state import Announcer, Board, View, best_of
+from transfer_sweep.sweep.progress.live_view import LiveView, ProgressPrinter
+from transfer_sweep.sweep.progress.run_state import RunState, scores_of
 from transfer_sweep.sweep.resources import gpu_memory as gpu
 from transfer_sweep.sweep.resources import shares as resources
 from transfer_sweep.sweep.trial import inputs as features
@@ -110,7 +111,9 @@ class Run:
     ) -> None:
         self.experiment, self.settings, self.console = experiment, settings, console
         self.folder = (settings.results / experiment.name).absolute()
-        self.dataset: Dataset = plan.dataset_of(experiment, settings.data_root, settings.cache, Announcer(console))
+        self.dataset: Dataset = plan.dataset_of(
+            experiment, settings.data_root, settings.cache, ProgressPrinter(console)
+        )
         self.search, self.skipped = plan.present(plan.search(experiment), self.dataset)
         if not any(self._wanted(row) for row in self.search):
             raise SweepError(
@@ -170,7 +173,7 @@ class Run:
         return forecast(
             self.experiment,
             todo,
-            features.load(self.dataset, _wanted_arrays(todo), self.settings.cache, Announcer(self.console), path),
+            features.load(self.dataset, _wanted_arrays(todo), self.settings.cache, ProgressPrinter(self.console), path),
             len(self.dataset.classes),
             self.cluster.slots({shares.of(row) for row in todo}),
             {backbone: load_pretrained(backbone, path) for backbone in tuned},
@@ -291,13 +294,13 @@ class Run:
         specs = self._specs(ledger, todo, rungs, shares)
         shared = replace(shared, specs=specs)
         wanted = [row for row in rows if self._wanted(row)]
-        view = View(self.console)
+        view = LiveView(self.console)
         criterion = self.experiment.stopping_criterion
-        board = Board(wanted, states, best_of(selection.candidates(ledger), criterion), criterion)
+        state = RunState(wanted, states, scores_of(selection.candidates(ledger), criterion), criterion)
         requests = {(spec.cpu, spec.gpu) for spec in specs.values()}
         places = {request: self.cluster.places(request) for request in requests}
         scheduler = CellASHA(rungs, {row.id: row for row in todo}, places)
-        metrics = Metrics(self.experiment.name, board)
+        metrics = Metrics(self.experiment.name, state)
 
         def listen(key: str, event: str, result: Mapping[str, Any]) -> None:
             view.event(key, event, result)
@@ -305,7 +308,7 @@ class Run:
 
         recorder = Recorder(ledger, specs, self.folder, self._storage, listen, self._keeper(ledger))
         slots = self.cluster.slots(requests)
-        view.start(board, slots)
+        view.start(state, slots)
         try:
             with self._interruptible(scheduler, view), looked_up_once():
                 self._tuner(specs, shared, scheduler, recorder).fit()
@@ -351,7 +354,7 @@ class Run:
             if kind not in largest or samples > largest[kind][0]:
                 largest[kind] = (samples, row)
         missing = [(m, row, n) for m in models for n, row in largest.values() if m in shares.unmeasured(row, models, n)]
-        say, probes = Announcer(self.console), dict[str, Any]()
+        say, probes = ProgressPrinter(self.console), dict[str, Any]()
         for done, (model, row, samples) in enumerate(missing):
             say("measuring what trials take of a GPU", done, len(missing))
             spec = TrialSpec(row, self.experiment.epochs, self.experiment.resources.cpu)
@@ -391,7 +394,11 @@ class Run:
         missing = [key for key in _wanted_arrays(todo) if key not in self._arrays]
         weights = self.experiment.protocol.weights
         loaded = features.load(
-            self.dataset, missing, self.settings.cache, Announcer(self.console), Path(weights) if weights else None
+            self.dataset,
+            missing,
+            self.settings.cache,
+            ProgressPrinter(self.console),
+            Path(weights) if weights else None,
         )
         for key, domain in loaded.items():
             test = domain.test
@@ -492,7 +499,7 @@ class Run:
                 self._storage.remove(each)
 
     @contextmanager
-    def _interruptible(self, scheduler: CellASHA, view: View) -> Iterator[None]:
+    def _interruptible(self, scheduler: CellASHA, view: LiveView) -> Iterator[None]:
         """First Ctrl-C: finish the epoch, checkpoint, stop. Second: leave now; what is committed stays."""
 
         def interrupt(_signal: int, _frame: types.FrameType | None) -> None:

@@ -21,6 +21,8 @@ from typing import Any, Literal, Self
 import pandas as pd
 from filelock import FileLock, Timeout
 
+from transfer_sweep import UserError
+
 SCHEMA_VERSION = 1
 State = Literal["pending", "running", "done", "stopped", "failed", "oom"]
 FILE = "ledger.sqlite"
@@ -71,7 +73,7 @@ _MIGRATIONS = [
 ]
 
 
-class LedgerError(RuntimeError):
+class LedgerError(UserError, RuntimeError):
     """A ledger that cannot be read, written or locked. Its text is one line for the user."""
 
 
@@ -352,7 +354,7 @@ class Ledger:
         """Trial id → state, for every trial."""
         return dict(self._db.execute("SELECT id, state FROM trials").fetchall())
 
-    def standing(self) -> tuple[int, int]:
+    def progress_counts(self) -> tuple[int, int]:
         """(number of stored epochs, number of the current plan's trials that have not ended): what a watcher asks."""
         epochs = self._db.execute("SELECT count(*) FROM epochs").fetchone()[0]
         query = "SELECT count(*) FROM trials WHERE position IS NOT NULL AND state IN ('pending', 'running')"

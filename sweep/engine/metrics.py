@@ -16,29 +16,29 @@ from ray.util import metrics
 from transfer_sweep.reports.ledger.ledger import TrialRow
 from transfer_sweep.sweep.engine.scheduler import trial_id
 from transfer_sweep.sweep.engine.trainable import TrialSpec
-from transfer_sweep.sweep.progress.run_state import Board
+from transfer_sweep.sweep.progress.run_state import RunState
 
 STATES = ("pending", "running", "done", "stopped", "failed", "oom")
 EVERY = 5.0  # seconds: Ray passes metrics on every ten
 
 
 class Metrics:
-    """A board as metrics of Ray, which serves them in Prometheus' format on each node's port.
+    """The state of a run as metrics of Ray, which serves them in Prometheus' format on each node's port.
 
     Their tags are the experiment, states and cells, never trials: few time series, however long the run.
 
     Args:
         experiment: its name.
-        board: what is shown; it has taken in an event before :meth:`event` hears of it.
+        state: of the run; it has taken in an event before :meth:`event` hears of it.
     """
 
-    def __init__(self, experiment: str, board: Board) -> None:
-        self._board = board
+    def __init__(self, experiment: str, state: RunState) -> None:
+        self._state = state
         own = {"experiment": experiment}
         self._trials = metrics.Gauge("sweep_trials", "Trials of the plan by state.", ("experiment", "state"))
         self._best = metrics.Gauge(
             "sweep_best_score",
-            f"Score of each cell's best trial so far, by {board.criterion}, which sees no target labels.",
+            f"Score of each cell's best trial so far, by {state.criterion}, which sees no target labels.",
             ("experiment", "method", "pair"),
         )
         self._epochs = metrics.Counter("sweep_epochs", "Epochs reported.", ("experiment",))
@@ -65,13 +65,13 @@ class Metrics:
             self.show()
 
     def show(self) -> None:
-        """Pass on what the board says now."""
+        """Pass on the state of now."""
         self._shown = time.monotonic()
-        counts = self._board.counts()
+        counts = self._state.counts()
         for state in STATES:
             self._trials.set(counts[state], {"state": state})
-        for (method, source, target), score in self._board.best_scores().items():
-            self._best.set(score, {"method": method, "pair": f"{source}-{target}"})
+        for (method, source, target), score in self._state.best().items():
+            self._best.set(score.criterion, {"method": method, "pair": f"{source}-{target}"})
         if self._new_epochs:
             self._epochs.inc(self._new_epochs)
             self._new_epochs = 0
