@@ -26,7 +26,7 @@ from tabulate import tabulate
 
 from transfer_sweep.reports.ledger.ledger import FILE, Ledger
 from transfer_sweep.reports.ledger.records import FINISHED
-from transfer_sweep.sweep.cli.results import BAD_INPUT
+from transfer_sweep.sweep.cli.main import BAD_INPUT
 
 EXPERIMENT = """
 dataset: offline_digits

@@ -21,6 +21,8 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.sparse import csr_array
 
+from transfer_sweep import UserError
+
 ValueRange = Literal["symmetric", "unit"]
 """What networks that are trained from scratch see of grey levels 0–255: [−1, 1] or [0, 1]. A dataset whose options
 have a field ``values`` of this type leaves the choice to the experiment; of others they see [−1, 1]."""
@@ -28,7 +30,7 @@ have a field ``values`` of this type leaves the choice to the experiment; of oth
 _BEFORE = "before"
 
 
-class DataError(ValueError):
+class DataError(UserError, ValueError):
     """Data that is missing, damaged or not what was asked for. Its text is one line for the user."""
 
 

@@ -7,7 +7,6 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from enum import StrEnum
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -18,23 +17,13 @@ from transfer_sweep.reports import results, selection, statistics
 from transfer_sweep.reports.aside import HERE, Aside
 from transfer_sweep.reports.document import plotting as figures
 from transfer_sweep.reports.document.elements import Block, Drawing, Fold, Heading, Items, Table, Variants
-from transfer_sweep.reports.formats import latex, markdown
+from transfer_sweep.reports.formats import Format, latex, markdown
 from transfer_sweep.reports.ledger.ledger import LedgerError
 from transfer_sweep.reports.results import METHOD, Results
 from transfer_sweep.reports.sections import few_labels as semi_supervised
 from transfer_sweep.reports.sections import representations, summary, tables, transferability
 from transfer_sweep.reports.selection import ORACLE
 from transfer_sweep.reports.statistics import Comparison, Importance
-
-
-class Format(StrEnum):
-    """Forms of a report."""
-
-    MD = "md"
-    HTML = "html"
-    TEX = "tex"
-    CSV = "csv"
-    JSON = "json"
 
 
 def render(

@@ -12,20 +12,22 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import transfer_sweep
-from transfer_sweep.reports.aside import cores
 
 transfer_sweep.refuse_bare(__name__)
 
 PACKAGES = ("ray", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
-_FOLDERS = ("--data-root", "--results", "--address")
+_OPTIONS_OF_THIS_MACHINE = ("--data-root", "--results", "--address")
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
 
+def cores() -> int:
+    """The CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def memory_gib() -> float | None:
-    """The machine's memory, in GiB."""
+    """The machine's memory, in GiB; None where it does not say."""
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     except (ValueError, OSError, AttributeError):
@@ -33,8 +35,7 @@ def memory_gib() -> float | None:
 
 
 def record() -> dict[str, Any]:
-    """Commit, versions, hardware, and the command as it was typed."""
-    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    """Commit, versions, hardware, and the command as it was typed, in values that JSON knows."""
     return {
         "command": command(sys.argv[1:]),
         "commit": _commit(),
@@ -43,23 +44,30 @@ def record() -> dict[str, Any]:
             "cores": cores(),
             "memory_gib": memory_gib(),
             "machine": platform.machine(),
-            "gpus": gpus,
+            "gpus": gpus(),
         },
     }
 
 
+def gpus() -> list[str]:
+    """The names of the GPUs that torch sees."""
+    import torch  # noqa: PLC0415 - `doctor` says where it is lacking
+
+    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+
+
 def command(arguments: Sequence[str]) -> str:
     """A command line as another machine would type it: without the folders of this one."""
-    kept = []
-    rest = iter(arguments)
-    for argument in rest:
+    told = []
+    left = iter(arguments)
+    for argument in left:
         name, equals, _ = argument.partition("=")
-        if name in _FOLDERS:
+        if name in _OPTIONS_OF_THIS_MACHINE:
             if not equals:
-                next(rest, None)
+                next(left, None)
             continue
-        kept.append(Path(argument).name if argument.endswith((".yaml", ".yml")) else argument)
-    return shlex.join(["python", "-m", "sweep", *kept])
+        told.append(Path(argument).name if argument.endswith((".yaml", ".yml")) else argument)
+    return shlex.join(["python", "-m", "sweep", *told])
 
 
 def _commit() -> str | None:

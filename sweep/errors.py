@@ -7,5 +7,5 @@ import transfer_sweep
 transfer_sweep.refuse_bare(__name__)
 
 
-class SweepError(ValueError):
+class SweepError(transfer_sweep.UserError, ValueError):
     """Bad input or a situation the user can mend. Its text is one line: the thing, what is allowed, the next step."""

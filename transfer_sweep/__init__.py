@@ -24,3 +24,7 @@ def refuse_bare(name: str) -> None:
     """
     if not name.startswith(f"{__name__}."):
         raise ImportError(f"{name} is a part of {__name__}: import {__name__}.{name}", name=name)
+
+
+class UserError(Exception):
+    """What the user can mend, of any part. Its text is one line: the thing, what is allowed, the next step."""

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from transfer_sweep import UserError
 from transfer_sweep.algorithms.base import StateDict
 from transfer_sweep.algorithms.networks.augmentation import CROP, centre_crop
 
@@ -25,7 +26,7 @@ _IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
 _IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
 
 
-class BackboneError(ValueError):
+class BackboneError(UserError, ValueError):
     """A backbone that is unknown, or whose weights cannot be had. Its text is one line for the user."""
 
 

@@ -1,8 +1,8 @@
 """What is kept of trials besides their numbers, as files in the experiment's folder.
 
 Predictions of every trial; the model, and features for figures, of each cell's chosen one. Each kind has a folder,
-``<kind>/<first two of the trial's id>/<id><suffix>``, and a trial's artefacts in the ledger name what there is. Archives
-of NumPy arrays hold no pickles; models are safetensors files (see :mod:`transfer_sweep.sweep.trial.model_files`).
+``<kind>/<first two of the trial's id>/<id><suffix>``, and a trial's artefacts in the ledger name what there is.
+Archives of NumPy arrays hold no pickles; models are safetensors files, see ``sweep/trial/model_files.py``.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from typing import Any, Self
 import pandas as pd
 from filelock import FileLock, Timeout
 
+from transfer_sweep import UserError
 from transfer_sweep.reports.ledger.records import EpochReport, Pair, Trial, TrialState, canonical
 from transfer_sweep.reports.ledger.schema import MIGRATIONS, SCHEMA_VERSION
 
@@ -29,8 +30,7 @@ FILE = "ledger.sqlite"
 BUSY_SECONDS = 30  # for which one waits while another process has the file locked
 
 
-
-class LedgerError(RuntimeError):
+class LedgerError(UserError, RuntimeError):
     """A ledger that cannot be read, written or locked. Its text is one line for the user."""
 
 
@@ -154,8 +154,8 @@ class Ledger:
             self._db.execute("UPDATE trials SET state = 'pending' WHERE state = 'running'")
             self._db.executemany(
                 "INSERT INTO trials (id, position, role, dataset, protocol, method, source, target, params, seed,"
-                " budget, state) VALUES (:id, :position, :role, :dataset, :protocol, :method, :source, :target, :params,"
-                " :seed, :budget, 'pending')"
+                " budget, state) VALUES (:id, :position, :role, :dataset, :protocol, :method, :source, :target,"
+                " :params, :seed, :budget, 'pending')"
                 " ON CONFLICT (id) DO UPDATE SET position = excluded.position, role = excluded.role,"
                 " protocol = excluded.protocol",
                 (trial.encode() | {"position": position} for position, trial in enumerate(trials)),
@@ -275,7 +275,7 @@ class Ledger:
         """Trial id → state, for every trial."""
         return {key: TrialState(state) for key, state in self._db.execute("SELECT id, state FROM trials")}
 
-    def standing(self) -> tuple[int, int]:
+    def progress_counts(self) -> tuple[int, int]:
         """(number of stored epochs, number of the current plan's trials that have not ended): what a watcher asks."""
         epochs = self._db.execute("SELECT count(*) FROM epochs").fetchone()[0]
         query = "SELECT count(*) FROM trials WHERE position IS NOT NULL AND state IN ('pending', 'running')"

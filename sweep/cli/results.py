@@ -1,96 +1,94 @@
-"""The commands that only read what is recorded. They load neither torch nor Ray, which take most of a start."""
+"""``status``, ``report``, ``criteria`` and ``stopping``: what is recorded. Only the last loads Ray."""
 
 from __future__ import annotations
 
-import sqlite3
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
-from rich.console import Console, Group
-from rich.live import Live
-from rich.text import Text
 
-from transfer_sweep.reports import regret as evidence
-from transfer_sweep.reports import report as document
-from transfer_sweep.reports import selection
-from transfer_sweep.reports.aside import second_process
-from transfer_sweep.reports.formats import epoch_logs as logs
-from transfer_sweep.reports.formats import markdown
-from transfer_sweep.reports.ledger.ledger import FILE, Ledger, LedgerError
-from transfer_sweep.reports.ledger.records import planned
+from transfer_sweep.reports.formats import Format
+from transfer_sweep.sweep.cli.options import RESULTS, ChoosingCriterion, Name, Overrides, Results, out, say
 from transfer_sweep.sweep.errors import SweepError
-from transfer_sweep.sweep.progress.run_state import Board, best_of, clock
 
-BAD_INPUT = 2
-WATCH_SECONDS = 30
-STATUS_SECONDS = 5
+if TYPE_CHECKING:
+    from rich.table import Table
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+SECONDS_BETWEEN_STATUS = 5
+SECONDS_BETWEEN_PAGES = 30
 
-Results = Annotated[Path, typer.Option("--results", envvar="SWEEP_RESULTS", help="Folder of results.")]
-Name = Annotated[str, typer.Argument(help="An experiment of search_spaces/, or a path to a YAML file.")]
 Everything = Annotated[bool, typer.Option("--all", help="Trials of former plans too.")]
 
 
-@app.command()
 def status(
     name: Name,
-    results: Results = Path("results"),
+    results: Results = RESULTS,
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew while trials report.")] = False,
 ) -> None:
     """What is done, running, stopped and failed, while an experiment runs or after."""
-    path = results / Path(name).stem / FILE
+    path = _ledger_of(name, results)
     if not watch:
-        out.print(_standing(path))
+        table, lines = _status(path)
+        out.print(table)
+        for line in lines:
+            say(line, out)
         return
+    from rich.console import Group
+    from rich.live import Live
+    from rich.text import Text
+
     with Live(console=out, auto_refresh=False) as live:
-        for _ in _reports([path], STATUS_SECONDS):
-            live.update(_standing(path), refresh=True)
+        for _ in _whenever_trials_report([path], SECONDS_BETWEEN_STATUS):
+            table, lines = _status(path)
+            live.update(Group(table, *(Text(line) for line in lines)), refresh=True)
 
 
-def _standing(path: Path) -> Group:
-    """How the current plan of a ledger stands."""
+def _ledger_of(name: str, results: Path) -> Path:
+    """The ledger of an experiment, given by its name or file."""
+    from transfer_sweep.reports.ledger.ledger import FILE
+
+    return results / Path(name).stem / FILE
+
+
+def _status(path: Path) -> tuple[Table, list[str]]:
+    """How the current plan of a ledger stands: the table of its cells, and what is said below it."""
+    from transfer_sweep.reports import selection
+    from transfer_sweep.reports.ledger.ledger import Ledger
+    from transfer_sweep.reports.ledger.records import LOST, TrialState, planned
+    from transfer_sweep.sweep.progress import live_view
+    from transfer_sweep.sweep.progress.run_state import RunState, scores_of
+
     with Ledger(path) as ledger:
         trials = ledger.trials()
         recorded = ledger.meta("experiment") or {}
         criterion = selection.of_one_trial(recorded.get("criterion", selection.DEFAULT))
-        found = selection.candidates(ledger)
-        spent = ledger.seconds()
-    rows = planned(trials)
-    bests = best_of(found, criterion)
-    board = Board(rows, dict(zip(trials["id"], trials["state"], strict=True)), bests, criterion)
-    counts = Counter(trials["state"])
-    lines = [
-        ", ".join(f"{n} {state}" for state, n in sorted(counts.items())) + f" of {len(rows)} trials",
-        f"{clock(spent)} of trial time spent",
-    ]
-    for record in trials[trials["state"].isin(["failed", "oom"])].head(5).to_dict("records"):
-        last = str(record["error"] or "").strip().splitlines()[-1:] or ["no error recorded"]
-        lines.append(f"failed: {record['method']} {record['source']}-{record['target']}: {last[0]}")
-    return Group(board.table(), *(Text(line) for line in lines))
+        candidates = selection.candidates(ledger)
+        seconds = ledger.seconds()
+    states = {key: TrialState(text) for key, text in zip(trials["id"], trials["state"], strict=True)}
+    state = RunState(planned(trials), states, scores_of(candidates, criterion), criterion)
+    counts = ", ".join(f"{n} {name}" for name, n in sorted(state.counts().items()))
+    lines = [f"{counts} of {len(state.trials)} trials", f"{live_view.clock(seconds)} of trial time spent"]
+    for trial in trials[trials["state"].isin(LOST)].head(5).to_dict("records"):
+        last_line = str(trial["error"] or "").strip().splitlines()[-1:] or ["no error recorded"]
+        lines.append(f"failed: {trial['method']} {trial['source']}-{trial['target']}: {last_line[0]}")
+    return live_view.table(state), lines
 
 
-@app.command()
 def report(
     name: Annotated[str | None, typer.Argument(help="An experiment; none: every one in the results folder.")] = None,
-    results: Results = Path("results"),
+    results: Results = RESULTS,
     format_: Annotated[
-        document.Format | None, typer.Option("--format", help="Form of the report: md if absent; html with --watch.")
+        Format | None, typer.Option("--format", help="Form of the report: md if absent; html with --watch.")
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--out", help="A file or folder; figures go beside it. A page goes beside the ledger if absent."),
     ] = None,
-    criterion: Annotated[str | None, typer.Option(help="Chooses trials; the experiment's own if absent.")] = None,
+    criterion: ChoosingCriterion = None,
     everything: Everything = False,
     export_logs: Annotated[
         Path | None,
@@ -101,39 +99,44 @@ def report(
     watch: Annotated[bool, typer.Option("--watch", help="Write the page anew while trials report.")] = False,
 ) -> None:
     """Tables beside the published numbers: on stdout, in files, or as a page."""
-    if watch and format_ not in (None, document.Format.HTML):
+    if watch and format_ not in (None, Format.HTML):
         raise SweepError(f"--watch writes a page: leave --format {format_} out")
-    form = format_ or (document.Format.HTML if watch else document.Format.MD)
-    if name is None:
-        paths = sorted(results.glob(f"*/{FILE}"))
-        if not paths:
-            raise SweepError(f"no results in {results}: `python -m sweep run NAME` makes some")
-    else:
-        paths = [results / Path(name).stem / FILE]
-    criterion = known_criterion(criterion)
+    form = format_ or (Format.HTML if watch else Format.MD)
+    paths = _ledgers(results) if name is None else [_ledger_of(name, results)]
+    _check_criterion(criterion)
     if export_logs is not None:
-        for path in logs.export(paths, export_logs, criterion, everything):
-            err.print(f"wrote {path}", markup=False)
+        from transfer_sweep.reports.formats import epoch_logs
+
+        for file in epoch_logs.export(paths, export_logs, criterion, everything):
+            say(f"wrote {file}")
         return
-    # Rows alone say nothing of what a second process would work on; a page that is watched leaves the core to trials.
-    tested = [] if watch or form in (document.Format.CSV, document.Format.JSON) else paths
-    if output is None and form is not document.Format.HTML:
-        with second_process(tested) as aside:
-            print(document.render(paths, form, criterion, everything, aside))
+    from transfer_sweep.reports import report as reports
+
+    if output is None and form is not Format.HTML:
+        print(reports.render(paths, form, criterion, everything))
         return
 
     def write(refresh: int | None = None) -> None:
         # One after another: where a page goes by itself, it goes to the folder of its ledger.
-        with second_process(tested) as aside:
-            for part in [paths] if output is not None else [[path] for path in paths]:
-                where = part[0].with_name("report.html") if output is None else output
-                for file in document.write(part, where, form, criterion, everything, refresh, aside):
-                    err.print(f"wrote {file}", markup=False)
+        for part in [paths] if output is not None else [[path] for path in paths]:
+            where = part[0].with_name("report.html") if output is None else output
+            for file in reports.write(part, where, form, criterion, everything, refresh):
+                say(f"wrote {file}")
 
     if watch:
         _watch(paths, write)
     else:
         write()
+
+
+def _ledgers(results: Path) -> list[Path]:
+    """Every ledger in a folder of results."""
+    from transfer_sweep.reports.ledger.ledger import FILE
+
+    paths = sorted(results.glob(f"*/{FILE}"))
+    if not paths:
+        raise SweepError(f"no results in {results}: `python -m sweep run NAME` makes some")
+    return paths
 
 
 def _watch(paths: Sequence[Path], write: Callable[[int | None], None]) -> None:
@@ -143,23 +146,24 @@ def _watch(paths: Sequence[Path], write: Callable[[int | None], None]) -> None:
         paths: the ledgers.
         write: writes pages that load themselves again after so many seconds; None: that are final.
     """
-    for _ in _reports(paths, WATCH_SECONDS):
-        write(WATCH_SECONDS)
+    for _ in _whenever_trials_report(paths, SECONDS_BETWEEN_PAGES):
+        write(SECONDS_BETWEEN_PAGES)
     write(None)
 
 
-def _reports(paths: Sequence[Path], seconds: float) -> Iterator[None]:
+def _whenever_trials_report(paths: Sequence[Path], seconds: float) -> Iterator[None]:
     """Once now, and whenever trials have reported, until all have ended (and no pass over more seeds has begun since).
 
     Args:
         paths: the ledgers.
         seconds: between two looks.
     """
+    from transfer_sweep.reports.ledger.ledger import Ledger
+
     before: list[tuple[int, int]] | None = None
     while True:
         with ExitStack() as stack:
-            ledgers = [stack.enter_context(Ledger(path)) for path in paths]
-            now = [ledger.standing() for ledger in ledgers]
+            now = [stack.enter_context(Ledger(path)).progress_counts() for path in paths]
         if now != before:
             yield
         elif not any(unfinished for _, unfinished in now):
@@ -168,56 +172,43 @@ def _reports(paths: Sequence[Path], seconds: float) -> Iterator[None]:
         time.sleep(seconds)
 
 
-def known_criterion(name: str | None) -> str | None:
-    """The name of a criterion, or None.
+def _check_criterion(name: str | None) -> None:
+    """Refuse a criterion that there is not."""
+    from transfer_sweep.reports.selection import CRITERIA
 
-    Raises:
-        SweepError: there is no such criterion.
-    """
-    if name is not None and name not in selection.CRITERIA:
-        raise SweepError(f"unknown criterion {name!r} (there are: {', '.join(selection.CRITERIA)})")
-    return name
+    if name is not None and name not in CRITERIA:
+        raise SweepError(f"unknown criterion {name!r} (there are: {', '.join(CRITERIA)})")
 
 
-@app.command()
 def criteria(
     files: Annotated[list[Path], typer.Argument(help="Trials of runs: the *.trials.csv.gz beside their reports.")],
 ) -> None:
     """Which criterion to trust: what choosing by each costs against the oracle, over recorded runs."""
+    from transfer_sweep.reports import regret
+    from transfer_sweep.reports.formats import markdown
+
     twice = [name for name, n in Counter(path.name for path in files).items() if n > 1]
     if twice:
         raise SweepError(f"two files are named {twice[0]}: rename one, columns are told apart by it")
     try:
-        trials = {path.name.removesuffix(evidence.SUFFIX): evidence.read(path) for path in files}
-        table = evidence.regret_table(evidence.regrets(trials))
+        trials = {path.name.removesuffix(regret.SUFFIX): regret.read(path) for path in files}
+        table = regret.regret_table(regret.regrets(trials))
     except ValueError as error:
         raise SweepError(str(error)) from None
     print(markdown.render([table]), end="")
 
 
-def names() -> list[str]:
-    """The commands of this module."""
-    return [str(command.callback.__name__) for command in app.registered_commands if command.callback]
+def stopping(
+    name: Name, results: Results = RESULTS, overrides: Overrides = None, criterion: ChoosingCriterion = None
+) -> None:
+    """What early stopping would have saved and cost, replayed over a run that had none."""
+    from transfer_sweep.reports.formats import markdown
+    from transfer_sweep.reports.ledger.ledger import FILE, Ledger
+    from transfer_sweep.sweep.config import schema
+    from transfer_sweep.sweep.stopping.replay import Replay
 
-
-def refusing(commands: typer.Typer, *errors: type[Exception]) -> None:
-    """Run a command line; bad input ends in one line and exit code 2.
-
-    Args:
-        commands: the command line.
-        errors: what, besides what a ledger may raise, has a text for the user.
-    """
-    refused: tuple[type[Exception], ...] = (SweepError, LedgerError, *errors)
-    try:
-        commands()
-    except refused as error:
-        _refuse(str(error))
-    except (sqlite3.Error, pd.errors.DatabaseError) as error:
-        _refuse(f"the ledger cannot be used: {error}")
-    except OSError as error:
-        _refuse(f"{error.filename or 'a file'}: {error.strerror or error}")
-
-
-def _refuse(message: str) -> NoReturn:
-    err.print(f"error: {message}", style="red", markup=False, soft_wrap=True)
-    sys.exit(BAD_INPUT)
+    experiment = schema.load(name, None, overrides or [])
+    asha = experiment.early_stopping.model_copy(update={"scheduler": "asha"})
+    with Ledger(results / experiment.name / FILE) as ledger:
+        _check_criterion(criterion)
+        print(markdown.render(Replay(ledger, asha).tables(criterion or experiment.criterion)), end="")

@@ -102,7 +102,9 @@ class Storage:
             yield Path(here, name)
 
 
-def open_storage(ledger: Ledger, asked: str | None, results: Path, experiment: str, say: Callable[[str], None]) -> Storage:
+def open_storage(
+    ledger: Ledger, asked: str | None, results: Path, experiment: str, say: Callable[[str], None]
+) -> Storage:
     """The storage asked for, or that of the run before, where its checkpoints lie.
 
     In a storage asked for, each ledger has a folder of its own: others may run an experiment of the same name.

@@ -61,8 +61,8 @@ class Metrics:
         counts = self._state.counts()
         for state in TrialState:
             self._trials.set(counts[state], {"state": str(state)})
-        for (method, source, target), score in self._state.best_scores().items():
-            self._best.set(score, {"method": method, "pair": f"{source}-{target}"})
+        for (method, pair), best in self._state.best().items():
+            self._best.set(best.criterion, {"method": method, "pair": str(pair)})
         if self._new_epochs:
             self._epochs.inc(self._new_epochs)
             self._new_epochs = 0

@@ -31,7 +31,7 @@ from transfer_sweep.sweep.engine.trackers import TensorBoard
 from transfer_sweep.sweep.engine.trainable import Shared, TrialSpec
 from transfer_sweep.sweep.engine.tuner import tuner
 from transfer_sweep.sweep.progress.live_view import LiveView, ProgressPrinter
-from transfer_sweep.sweep.progress.run_state import RunState, best_so_far
+from transfer_sweep.sweep.progress.run_state import RunState, scores_of
 from transfer_sweep.sweep.resources import gpu_memory, shares
 from transfer_sweep.sweep.stopping.rungs import Rungs
 from transfer_sweep.sweep.trial.report import TrialEvent
@@ -151,8 +151,8 @@ class Engine:
         """The Tuner with its scheduler, callbacks and live view, from start to end; and whether it was interrupted."""
         criterion, specs = self._experiment.stopping_criterion, shared.specs
         view = LiveView(self._console)
-        best = best_so_far(selection.candidates(self._ledger), criterion)
-        state = RunState(plan, self._ledger.states(), best, criterion)
+        scores = scores_of(selection.candidates(self._ledger), criterion)
+        state = RunState(plan, self._ledger.states(), scores, criterion)
         requests = {(spec.cpu, spec.gpu) for spec in specs.values()}
         places = {request: self._cluster.places(request) for request in requests}
         scheduler = CellASHA(rungs, {key: spec.trial for key, spec in specs.items()}, places)

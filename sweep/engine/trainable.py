@@ -93,9 +93,7 @@ class Shared:
     proxy_a_distance: bool
     memory: gpu_memory.Memory
 
-    def build(
-        self, trial: Trial, device: str, domains: dict[tuple[str, str], Domain]
-    ) -> tuple[Algorithm, Scoring]:
+    def build(self, trial: Trial, device: str, domains: dict[tuple[str, str], Domain]) -> tuple[Algorithm, Scoring]:
         """A trial's model and what scores it, from the object store.
 
         Args:

@@ -49,14 +49,6 @@ class _Cost(NamedTuple):
 
     build: float
     epoch: float
-    thorough: float
-
-
-class _Cost(NamedTuple):
-    """Seconds of one trial: once, per epoch, and where every criterion is computed."""
-
-    build: float
-    epoch: float
     all_criteria: float
 
 

@@ -18,7 +18,7 @@ from transfer_sweep.algorithms.base import Algorithm, Params, TrainingError
 from transfer_sweep.datasets import registry as dataset_registry
 from transfer_sweep.datasets.base import Dataset
 from transfer_sweep.reports import selection
-from transfer_sweep.reports.ledger.records import Cell, Pair, Protocol, Role, Trial, TrialState, canonical
+from transfer_sweep.reports.ledger.records import Cell, Pair, Protocol, Role, Trial, TrialState, canonical, planned
 from transfer_sweep.sweep.config.schema import RESERVED, Experiment, parse_pair
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning.protocols import protocols_of
@@ -43,7 +43,9 @@ def search(experiment: Experiment) -> list[Trial]:
             for protocol in protocols_of(experiment.under(entry), method):
                 for pair in _scored_pairs(method, protocol, pairs_of(experiment, entry)):
                     cell = Cell(experiment.dataset, name, pair, protocol)
-                    order = _generator(experiment.seed, f"{name} {pair.source} {pair.target}").permutation(len(settings))
+                    order = _generator(experiment.seed, f"{name} {pair.source} {pair.target}").permutation(
+                        len(settings)
+                    )
                     cells.append([plan_trial(experiment, cell, settings[i], experiment.seed, "search") for i in order])
     rounds = itertools.zip_longest(*cells)
     trials = {trial.id: trial for group in rounds for trial in group if trial is not None}
@@ -87,14 +89,13 @@ def confirmation(experiment: Experiment, candidates: pd.DataFrame) -> list[Trial
         repeated = selection.eligible(candidates)
     else:
         repeated = selection.choose(candidates, experiment.criterion)
-    trials = []
-    for record in repeated.to_dict("records"):
-        chosen = Trial.decode(record)
+    trials: list[Trial] = []
+    for chosen, state in zip(planned(repeated), repeated["state"], strict=True):
         method = method_registry.get(chosen.method)
         if not varies(method, chosen.protocol):
             continue
         params = method.params_type.decode(chosen.params)
-        seeds = experiment.confirm.seeds + (record["state"] == TrialState.STOPPED)
+        seeds = experiment.confirm.seeds + (state == TrialState.STOPPED)
         trials += [
             plan_trial(experiment, chosen.cell, params, seed, "confirm")
             for seed in range(experiment.seed + 1, experiment.seed + seeds)

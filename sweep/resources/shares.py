@@ -27,7 +27,13 @@ def kind_of(trial: Trial) -> str:
     target samples come with each batch.
     """
     protocol = trial.protocol
-    parts = [trial.method, protocol.backbone, protocol.training, trial.params.get("batch_size"), protocol.few is not None]
+    parts = [
+        trial.method,
+        protocol.backbone,
+        protocol.training,
+        trial.params.get("batch_size"),
+        protocol.few is not None,
+    ]
     return canonical([*parts, dict(protocol.options)])
 
 

@@ -15,9 +15,9 @@ from transfer_sweep.reports.ledger.records import planned
 from transfer_sweep.reports.sections.tables import criterion_name, percent, signed
 from transfer_sweep.reports.selection import CELL, ORACLE, OWN
 from transfer_sweep.sweep.config.schema import EarlyStopping
-from transfer_sweep.sweep.engine.scheduler import Rungs
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import trials as plan
+from transfer_sweep.sweep.stopping.rungs import Rungs
 
 
 class Replay:

@@ -1,7 +1,7 @@
 """Models of trials, as files: one safetensors file each.
 
-It holds the model's tensors by name and, as JSON in the file's metadata, everything else of its state and the trial that
-it belongs to. Nothing is pickled, and loading runs no code.
+It holds the model's tensors by name and, as JSON in the file's metadata, everything else of its state and the trial
+that it belongs to. Nothing is pickled, and loading runs no code.
 """
 
 from __future__ import annotations

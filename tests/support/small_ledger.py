@@ -86,7 +86,9 @@ def write(path: Path, runs: list[Run]) -> None:
                     "bnm": score / 4,
                     "predicted_classes": seen,
                 }
-                ledger.record_epoch(name, EpochReport(epoch, target_accuracy, criteria, {"loss": 1 / epoch}, seconds=0.5))
+                ledger.record_epoch(
+                    name, EpochReport(epoch, target_accuracy, criteria, {"loss": 1 / epoch}, seconds=0.5)
+                )
             if run.state not in (None, TrialState.PENDING):
                 ledger.finish(name, run.state, run.error)
 

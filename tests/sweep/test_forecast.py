@@ -46,9 +46,7 @@ def test_a_shortened_epoch_has_that_many_steps(monkeypatch: pytest.MonkeyPatch) 
     assert shallow(_task(9), shallow.params_type()).shorten_epoch(1) == 1.0
 
 
-def _expected(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopping: str
-) -> tuple[list[Trial], dict[str, float]]:
+def _expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopping: str) -> tuple[list[Trial], dict[str, float]]:
     """The forecast where building takes 1 s, an epoch of the largest pair 2 s and all criteria of it 0.5 s."""
     file = tmp_path / "mine.yaml"
     file.write_text(FILE.format(stopping=stopping))

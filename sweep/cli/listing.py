@@ -1,0 +1,93 @@
+"""``list`` and ``show``: what there is to run, and what a method takes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from transfer_sweep.sweep.cli.options import new_table, out
+from transfer_sweep.sweep.errors import SweepError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from transfer_sweep.algorithms.base import Algorithm
+
+
+class Kind(StrEnum):
+    """What ``list`` lists."""
+
+    EXPERIMENTS = "experiments"
+    METHODS = "methods"
+    DATASETS = "datasets"
+
+
+def list_(what: Annotated[Kind, typer.Argument(help="What to list.")] = Kind.EXPERIMENTS) -> None:
+    """List experiments, methods or datasets."""
+    table = {Kind.EXPERIMENTS: _experiments, Kind.METHODS: _methods, Kind.DATASETS: _datasets}[what]()
+    table.columns[0].no_wrap = True
+    out.print(table)
+
+
+def _experiments() -> Table:
+    from transfer_sweep.sweep.config import schema
+
+    table = new_table("experiment", "what it is")
+    for name in schema.names():
+        table.add_row(name, schema.describe(name))
+    return table
+
+
+def _methods() -> Table:
+    from transfer_sweep.algorithms import registry
+
+    table = new_table("method", "family", "target labels", "source")
+    for name in sorted(registry.names()):
+        method = registry.get(name)
+        table.add_row(name, method.family, _label_access(method), method.source)
+    return table
+
+
+def _datasets() -> Table:
+    from transfer_sweep.datasets import registry
+
+    table = new_table("dataset", "domains", "classes", "source")
+    for name in registry.names():
+        dataset = registry.get(name)
+        table.add_row(name, ", ".join(dataset.domains), str(len(dataset.classes)), dataset.source)
+    return table
+
+
+def show(method: Annotated[str, typer.Argument(help="A method.")]) -> None:
+    """A method's params: default, bounds, and where each comes from."""
+    from transfer_sweep.algorithms import registry
+    from transfer_sweep.sweep.config.schema import nearest
+
+    if method not in registry.names():
+        raise SweepError(f"unknown method {method!r}{nearest(method, registry.names())}")
+    cls = registry.get(method)
+    out.print(f"{method} ({cls.family}; target labels: {_label_access(cls)})\n{cls.source}\n", markup=False)
+    table = new_table("param", "default", "allowed", "what it is")
+    table.columns[0].no_wrap = True
+    schema = cls.params_type.model_json_schema()["properties"]
+    for key, field in cls.params_type.model_fields.items():
+        table.add_row(key, str(field.default), _allowed(schema[key]), field.description or "")
+    out.print(table)
+
+
+def _label_access(method: type[Algorithm]) -> str:
+    """Which target labels a method learns from."""
+    return f"{method.label_access} or few" if method.semi_supervised else method.label_access
+
+
+def _allowed(schema: dict[str, Any]) -> str:
+    """The values that a param may take, from its JSON schema."""
+    if "enum" in schema:
+        return ", ".join(map(str, schema["enum"]))
+    if "anyOf" in schema:
+        return " or ".join(_allowed(part) for part in schema["anyOf"])
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    bounds = ", ".join(f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema)
+    return bounds or str(schema.get("const", schema.get("type", "")))

@@ -1,0 +1,69 @@
+"""What the commands share: their options, and where and how they write."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from transfer_sweep.sweep.errors import SweepError
+
+Name = Annotated[str, typer.Argument(help="An experiment of search_spaces/, or a path to a YAML file.")]
+Results = Annotated[Path, typer.Option("--results", envvar="SWEEP_RESULTS", help="Folder of results.")]
+DataRoot = Annotated[
+    Path | None, typer.Option("--data-root", envvar="SWEEP_DATA_ROOT", help="Folder that holds the data sets.")
+]
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override a value of the file: path.to.value=…")]
+ChoosingCriterion = Annotated[
+    str | None, typer.Option("--criterion", help="Chooses trials; the experiment's own if absent.")
+]
+
+RESULTS = Path("results")
+"""The folder of results where none is named."""
+
+_UNLIMITED = 100_000  # columns
+
+
+def _console(stderr: bool) -> Console:
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _UNLIMITED  # a pipe or file has no width: nothing is folded or cut for one
+    return console
+
+
+out = _console(stderr=False)
+err = _console(stderr=True)
+
+
+def say(line: str, console: Console = err) -> None:
+    """Write a line as it is: a terminal may fold it, but a command or path that is copied from it stays whole."""
+    console.print(line, markup=False, soft_wrap=True)
+
+
+def new_table(*columns: str, title: str | None = None) -> Table:
+    """An empty table, without lines between its columns."""
+    table = Table(title=title, box=None, pad_edge=False, title_justify="left")
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def existing_folder(data_root: Path | None) -> Path | None:
+    """The data root that a user named.
+
+    Raises:
+        SweepError: it is no folder.
+    """
+    if data_root is not None and not data_root.is_dir():
+        raise SweepError(f"the data root {data_root} does not exist: name another with --data-root or SWEEP_DATA_ROOT")
+    return data_root
+
+
+def cache_folder() -> Path:
+    """Where decoded images and features are kept between runs."""
+    return Path(os.environ.get("SWEEP_CACHE") or platformdirs.user_cache_path("transfer-sweep"))
