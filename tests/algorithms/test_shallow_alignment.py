@@ -45,7 +45,7 @@ def test_the_subspace_is_no_larger_than_the_smaller_domain_spans() -> None:
     source, target = pair(80, 40)
     method = SubspaceAlignment(Task(source, None, target[:12], 3), SubspaceAlignmentParams(n_components=100))
     method.fit_epoch()
-    assert method.predict_part("target").features.shape == (80, 11)
+    assert method.predict(target).features.shape == (80, 11)
 
 
 def test_coral_is_that_of_skada_without_regularisation() -> None:

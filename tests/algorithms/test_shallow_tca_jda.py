@@ -147,7 +147,6 @@ def test_projecting_the_training_samples_anew_gives_the_transductive_answer(kern
         (method.predict_part("target"), method.predict(target)),
         (method.predict_part("source"), method.predict(source.inputs, "source")),
     ):
-        assert not np.array_equal(anew.features, at_hand.features)
         np.testing.assert_allclose(anew.features, at_hand.features, atol=1e-6)
         np.testing.assert_allclose(anew.logits, at_hand.logits, atol=1e-3)
 
