@@ -1,6 +1,8 @@
 """What makes each deep method itself: which parameters move in which step, and what its layers compute."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits, softmax
 from transfer_sweep.algorithms import registry
 from transfer_sweep.algorithms.base import Task, TrainingError
 from transfer_sweep.algorithms.deep._base import Batch
+from transfer_sweep.algorithms.deep.associative import Associative, AssociativeParams
+from transfer_sweep.algorithms.deep.fine_tune import FineTune, FineTuneParams
+from transfer_sweep.algorithms.deep.mcd import MCD, MCDParams
+from transfer_sweep.algorithms.deep.transferability import Transferability, TransferabilityParams
+from transfer_sweep.algorithms.deep.wasserstein import Wasserstein, WassersteinParams
 from transfer_sweep.algorithms.losses.discrepancy import classifier_discrepancy
 from transfer_sweep.algorithms.networks import ClassDiscriminators, build_backbone
 from transfer_sweep.algorithms.networks.batch_norm import DomainAlignment
@@ -31,12 +38,14 @@ def domains(n_classes: int = 3, shift: float = 2.0, n: int = 60) -> Task:
     )
 
 
-def build(name, task=None, **params):
+def build(name: str, task: Task | None = None, **params: Any) -> Any:
     cls = registry.get(name)
-    return cls(task or domains(), cls.params_type(**{"batch_size": 20, "bottleneck": 8} | params), "cpu", 0)
+    return cls(
+        task or domains(), cls.params_type.model_validate({"batch_size": 20, "bottleneck": 8} | params), "cpu", 0
+    )
 
 
-def batches(trial):
+def batches(trial: Any) -> tuple[Batch, torch.Tensor]:
     task = trial.task
     return (
         Batch(torch.from_numpy(task.source.inputs[:20]), torch.from_numpy(task.source.labels[:20])),
@@ -44,13 +53,13 @@ def batches(trial):
     )
 
 
-def moved(trial, before):
+def moved(trial: Any, before: dict[str, torch.Tensor]) -> set[str]:
     return {
         name for name, parameter in trial.nets.named_parameters() if not torch.equal(parameter.detach(), before[name])
     }
 
 
-def snapshot(trial):
+def snapshot(trial: Any) -> dict[str, torch.Tensor]:
     return {name: parameter.detach().clone() for name, parameter in trial.nets.named_parameters()}
 
 
@@ -61,7 +70,9 @@ def snapshot(trial):
     ("name", "auxiliary", "term"),
     [("dann", "discriminator", "domain"), ("cdan", "discriminator", "domain"), ("mada", "discriminators", "domain")],
 )
-def test_discriminators_descend_the_loss_that_features_climb_lambda_times(name, auxiliary, term, monkeypatch):
+def test_discriminators_descend_the_loss_that_features_climb_lambda_times(
+    name: str, auxiliary: str, term: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trial = build(name, lambda_schedule="constant", trade_off=0.3, dropout=0.0)
     chosen = [trial.network.bottleneck["linear"].weight, *trial.nets[auxiliary].parameters()]
     features, *discriminator = torch.autograd.grad(trial.losses(*batches(trial), 0.5)[term], chosen)
@@ -72,14 +83,14 @@ def test_discriminators_descend_the_loss_that_features_climb_lambda_times(name, 
     assert float(features.abs().max()) > 0
 
 
-def test_at_the_start_of_the_ganin_schedule_only_the_discriminator_feels_the_domains():
+def test_at_the_start_of_the_ganin_schedule_only_the_discriminator_feels_the_domains() -> None:
     trial = build("dann", dropout=0.0)
     domain = trial.losses(*batches(trial), 0.0)["domain"]
     gradient = torch.autograd.grad(domain, trial.network.bottleneck["linear"].weight)[0]
     assert float(gradient.abs().max()) == 0
 
 
-def test_cdan_randomises_above_4096_dimensions_only():
+def test_cdan_randomises_above_4096_dimensions_only() -> None:
     small = build("cdan", domains(n_classes=3), bottleneck=1024)
     assert small.nets["map"].dim == 3072
     large = build("cdan", domains(n_classes=5), bottleneck=1024, random_dim=64)
@@ -87,7 +98,7 @@ def test_cdan_randomises_above_4096_dimensions_only():
     assert all(not name.startswith("map") for name, _ in large.nets.named_parameters())
 
 
-def test_cdans_entropy_weights_are_an_option():
+def test_cdans_entropy_weights_are_an_option() -> None:
     weighted, plain = (build("cdan", entropy=e, dropout=0.0) for e in (True, False))
     source, target = batches(weighted)
     assert float(weighted.losses(source, target, 0.5)["domain"].detach()) != float(
@@ -95,7 +106,7 @@ def test_cdans_entropy_weights_are_an_option():
     )
 
 
-def test_madas_product_is_k_discriminators_of_features_weighted_by_each_class():
+def test_madas_product_is_k_discriminators_of_features_weighted_by_each_class() -> None:
     torch.manual_seed(0)
     together = ClassDiscriminators(5, 4, 7).double()
     features = torch.randn(6, 5, dtype=torch.float64)
@@ -107,7 +118,7 @@ def test_madas_product_is_k_discriminators_of_features_weighted_by_each_class():
         torch.testing.assert_close(together(features, shares)[:, k], alone)
 
 
-def test_madas_loss_is_the_sum_over_classes():
+def test_madas_loss_is_the_sum_over_classes() -> None:
     trial = build("mada", dropout=0.0)
     source, target = batches(trial)
     on_source, on_target = trial.forward_pair(source.inputs, target)
@@ -122,21 +133,21 @@ def test_madas_loss_is_the_sum_over_classes():
 # --- MCD ---
 
 
-def test_discrepancy_is_the_mean_absolute_difference_of_probabilities():
+def test_discrepancy_is_the_mean_absolute_difference_of_probabilities() -> None:
     p, q = torch.tensor([[0.7, 0.2, 0.1]]), torch.tensor([[0.1, 0.6, 0.3]])
     assert float(classifier_discrepancy(p.log(), q.log())) == pytest.approx((0.6 + 0.4 + 0.2) / 3)
 
 
-def test_mcds_steps_move_all_then_classifiers_then_the_generator_num_k_times():
+def test_mcds_steps_move_all_then_classifiers_then_the_generator_num_k_times() -> None:
     steps = []
 
-    class Watched(registry.get("mcd")):  # type: ignore[misc]
-        def minimise(self, losses, *optimizers):
+    class Watched(MCD):
+        def minimise(self, losses: Mapping[str, torch.Tensor], *optimizers: str) -> None:
             before = snapshot(self)
             super().minimise(losses, *optimizers)
             steps.append((set(losses), {name.split(".")[1] for name in moved(self, before)}))
 
-    trial = Watched(domains(), Watched.params_type(batch_size=20, bottleneck=8, num_k=3), "cpu", 0)
+    trial = Watched(domains(), MCDParams(batch_size=20, bottleneck=8, num_k=3), "cpu", 0)
     trial.nets.train()
     trial.step(*batches(trial), 0.0)
     generator = {"bottleneck"}
@@ -148,12 +159,13 @@ def test_mcds_steps_move_all_then_classifiers_then_the_generator_num_k_times():
     assert all(parts == generator for _, parts in names[2:])
 
 
-def test_mcds_classifiers_part_on_the_target_and_its_generator_joins_them():
+def test_mcds_classifiers_part_on_the_target_and_its_generator_joins_them() -> None:
     trial = build("mcd", dropout=0.0, momentum=0.0, weight_decay=0.0, num_k=1)
     target = batches(trial)[1]
 
-    def discrepancy():
-        return trial._discrepancy(trial.forward(target).features)
+    def discrepancy() -> torch.Tensor:
+        distance: torch.Tensor = trial._discrepancy(trial.forward(target).features)
+        return distance
 
     before = discrepancy()
     trial.minimise({"B": -before}, "classifiers")
@@ -163,7 +175,7 @@ def test_mcds_classifiers_part_on_the_target_and_its_generator_joins_them():
     assert float(discrepancy().detach()) < float(parted.detach())
 
 
-def test_mcd_in_one_step_has_the_gradients_of_steps_b_and_c():
+def test_mcd_in_one_step_has_the_gradients_of_steps_b_and_c() -> None:
     trial = build("mcd", dropout=0.0, one_step=True)
     source, target = batches(trial)
     features = trial.forward_pair(source.inputs, target)[1].features
@@ -173,7 +185,7 @@ def test_mcd_in_one_step_has_the_gradients_of_steps_b_and_c():
     down_generator, up_classifier = torch.autograd.grad(plain, (generator, classifier))
     seen = {}
 
-    def keep(losses, *_):
+    def keep(losses: dict[str, torch.Tensor], *_: object) -> None:
         loss = losses["B and C"]
         seen["generator"], seen["classifier"] = torch.autograd.grad(loss, (generator, classifier), retain_graph=True)
 
@@ -186,16 +198,16 @@ def test_mcd_in_one_step_has_the_gradients_of_steps_b_and_c():
 # --- Wasserstein ---
 
 
-def test_the_critics_weights_stay_within_the_clip_and_it_trains_n_critic_times_by_itself():
+def test_the_critics_weights_stay_within_the_clip_and_it_trains_n_critic_times_by_itself() -> None:
     calls = []
 
-    class Watched(registry.get("wasserstein")):  # type: ignore[misc]
-        def minimise(self, losses, *optimizers):
+    class Watched(Wasserstein):
+        def minimise(self, losses: Mapping[str, torch.Tensor], *optimizers: str) -> None:
             before = snapshot(self)
             super().minimise(losses, *optimizers)
             calls.append((optimizers, {name.split(".")[0] for name in moved(self, before)}))
 
-    trial = Watched(domains(), Watched.params_type(batch_size=20, n_critic=3, clip=0.02, critic_lr=0.01), "cpu", 0)
+    trial = Watched(domains(), WassersteinParams(batch_size=20, n_critic=3, clip=0.02, critic_lr=0.01), "cpu", 0)
     trial.nets.train()
     trial.step(*batches(trial), 0.5)
     assert [who for who, _ in calls] == [("critic",)] * 3 + [("network",)]
@@ -206,7 +218,7 @@ def test_the_critics_weights_stay_within_the_clip_and_it_trains_n_critic_times_b
     assert optimizer.param_groups[0]["momentum"] == 0
 
 
-def test_with_a_gradient_penalty_nothing_is_clipped():
+def test_with_a_gradient_penalty_nothing_is_clipped() -> None:
     trial = build("wasserstein", gradient_penalty=10.0, clip=1e-4)
     trial.nets.train()
     trial.step(*batches(trial), 0.5)
@@ -216,7 +228,7 @@ def test_with_a_gradient_penalty_nothing_is_clipped():
 # --- batch norm of two domains ---
 
 
-def test_adabn_evaluates_with_the_mean_and_variance_of_the_target():
+def test_adabn_evaluates_with_the_mean_and_variance_of_the_target() -> None:
     task = domains(n=60)
     trial = build("adabn", task)  # three batches of 20 make up the target
     trial.fit_epoch()
@@ -227,7 +239,7 @@ def test_adabn_evaluates_with_the_mean_and_variance_of_the_target():
     assert norm.momentum == 0.1
 
 
-def test_adabn_undoes_a_shift_and_a_scale_of_the_whole_target():
+def test_adabn_undoes_a_shift_and_a_scale_of_the_whole_target() -> None:
     plain = domains()
     moved_target = plain.target_inputs * 3 + 5
     logits = []
@@ -239,13 +251,13 @@ def test_adabn_undoes_a_shift_and_a_scale_of_the_whole_target():
     np.testing.assert_allclose(logits[1], logits[0], atol=1e-3)
 
 
-def test_adabn_without_batch_norm_says_what_to_do():
+def test_adabn_without_batch_norm_says_what_to_do() -> None:
     with pytest.raises(ValueError, match="adabn needs a network with batch norm"):
         build("adabn", batch_norm=False).fit_epoch()
 
 
 @pytest.mark.parametrize("alpha", [0.5, 0.8, 1.0])
-def test_domain_alignment_normalises_each_domain_by_its_mixture(alpha):
+def test_domain_alignment_normalises_each_domain_by_its_mixture(alpha: float) -> None:
     # Carlucci 2017: source samples by moments of α q_s + (1 − α) q_t, taken here over a sample that holds the two
     # in that proportion.
     torch.manual_seed(0)
@@ -261,7 +273,7 @@ def test_domain_alignment_normalises_each_domain_by_its_mixture(alpha):
         torch.testing.assert_close(out, expected, atol=1e-5, rtol=1e-5)
 
 
-def test_at_alpha_one_half_domain_alignment_is_batch_norm_of_both_together():
+def test_at_alpha_one_half_domain_alignment_is_batch_norm_of_both_together() -> None:
     torch.manual_seed(0)
     layer = DomainAlignment(torch.nn.BatchNorm2d(3))
     layer.alpha.data.fill_(0.5)
@@ -269,7 +281,7 @@ def test_at_alpha_one_half_domain_alignment_is_batch_norm_of_both_together():
     torch.testing.assert_close(layer(both), torch.nn.BatchNorm2d(3)(both), atol=1e-5, rtol=1e-5)
 
 
-def test_domain_alignment_keeps_exact_statistics_in_mixed_precision():
+def test_domain_alignment_keeps_exact_statistics_in_mixed_precision() -> None:
     torch.manual_seed(0)
     inputs = (torch.randn(64, 3) + 100).bfloat16()
     layer = DomainAlignment(torch.nn.BatchNorm1d(3, momentum=1.0))
@@ -277,7 +289,7 @@ def test_domain_alignment_keeps_exact_statistics_in_mixed_precision():
     torch.testing.assert_close(layer.target_mean, inputs[32:].float().mean(dim=0))
 
 
-def test_alpha_is_learned_and_stays_between_one_half_and_one():
+def test_alpha_is_learned_and_stays_between_one_half_and_one() -> None:
     trial = build("autodial", lr=0.1)
     for _ in range(5):
         trial.fit_epoch()
@@ -291,22 +303,22 @@ def test_alpha_is_learned_and_stays_between_one_half_and_one():
 # --- the rest ---
 
 
-def test_associative_draws_class_balanced_source_batches():
+def test_associative_draws_class_balanced_source_batches() -> None:
     task = domains()
     lopsided = np.r_[np.arange(60), np.repeat(np.arange(0, 60, 3), 8)]  # class 0 nine times as often
     seen = []
 
-    class Watched(registry.get("associative")):  # type: ignore[misc]
-        def step(self, source, target, progress):
+    class Watched(Associative):
+        def step(self, source: Batch, target: torch.Tensor, progress: float) -> dict[str, torch.Tensor]:
             seen.append(source.labels.bincount(minlength=3).tolist())
             return super().step(source, target, progress)
 
     unbalanced = Task(task.source.take(lopsided), None, task.target_inputs, 3, epochs=2)
-    Watched(unbalanced, Watched.params_type(batch_size=21, bottleneck=8), "cpu", 0).fit_epoch()
+    Watched(unbalanced, AssociativeParams(batch_size=21, bottleneck=8), "cpu", 0).fit_epoch()
     assert all(counts == [7, 7, 7] for counts in seen)
 
 
-def test_jan_a_has_an_adversary_that_climbs_what_the_network_descends(monkeypatch):
+def test_jan_a_has_an_adversary_that_climbs_what_the_network_descends(monkeypatch: pytest.MonkeyPatch) -> None:
     trial = build("jan", adversarial=True, lambda_schedule="constant", dropout=0.0)
     chosen = [trial.network.bottleneck["linear"].weight, trial.nets["theta_features"].weight]
     network, theta = torch.autograd.grad(trial.losses(*batches(trial), 0.5)["jmmd"], chosen)
@@ -316,7 +328,7 @@ def test_jan_a_has_an_adversary_that_climbs_what_the_network_descends(monkeypatc
     torch.testing.assert_close(theta, -plain_theta)
 
 
-def test_target_only_wants_labels_and_learns_from_them_alone():
+def test_target_only_wants_labels_and_learns_from_them_alone() -> None:
     with pytest.raises(DataError, match="target_only needs labelled target samples"):
         build("target_only")
     task = domains(shift=0.0)
@@ -330,7 +342,7 @@ def test_target_only_wants_labels_and_learns_from_them_alone():
 # --- self-ensembling ---
 
 
-def pictures(n=40, side=28):
+def pictures(n: int = 40, side: int = 28) -> Task:
     rng = np.random.default_rng(0)
     images = rng.integers(256, size=(2 * n, 1, side, side), dtype=np.uint8)
     labels = np.arange(n) % 10
@@ -339,7 +351,7 @@ def pictures(n=40, side=28):
     )
 
 
-def test_the_teacher_is_the_moving_average_of_the_student_and_predicts():
+def test_the_teacher_is_the_moving_average_of_the_student_and_predicts() -> None:
     trial = build("self_ensembling", pictures(), teacher=0.9)
     teacher, student = trial.nets["teacher"], trial.network
     torch.testing.assert_close(list(teacher.parameters()), list(student.parameters()))
@@ -352,7 +364,7 @@ def test_the_teacher_is_the_moving_average_of_the_student_and_predicts():
     np.testing.assert_allclose(trial.predict(trial.task.target_inputs).logits, expected.detach().numpy(), atol=1e-5)
 
 
-def test_batch_norms_of_the_teacher_see_the_target_alone_and_those_of_the_student_one_domain_at_a_time():
+def test_batch_norms_of_the_teacher_see_the_target_alone_and_those_of_the_student_one_domain_at_a_time() -> None:
     trial = build("self_ensembling", pictures(), affine_std=0.0, translation=0.0, noise=0.0)
     norms = {net: net.backbone[1][1] for net in (trial.network, trial.nets["teacher"])}
     convolution = trial.network.backbone[:1], trial.network.backbone[1][0]
@@ -366,7 +378,7 @@ def test_batch_norms_of_the_teacher_see_the_target_alone_and_those_of_the_studen
     torch.testing.assert_close(student, (0.09 * seen["s"] + 0.1 * seen["t"]).detach(), atol=1e-4, rtol=1e-3)
 
 
-def test_augmentation_keeps_grey_levels_and_differs_between_student_and_teacher():
+def test_augmentation_keeps_grey_levels_and_differs_between_student_and_teacher() -> None:
     trial = build("self_ensembling", pictures())
     _, target = batches(trial)
     torch.manual_seed(0)
@@ -378,7 +390,7 @@ def test_augmentation_keeps_grey_levels_and_differs_between_student_and_teacher(
     torch.testing.assert_close(plain._augmented(target), target.float(), atol=1e-3, rtol=0)
 
 
-def test_mcd_gives_published_networks_two_of_their_classifiers():
+def test_mcd_gives_published_networks_two_of_their_classifiers() -> None:
     task = pictures()
     trial = build("mcd", Task(**{**vars(task), "backbone": "mcd_network"}))
     shapes = [[p.shape for p in net.parameters()] for net in (trial.network.classifier, trial.nets["second"])]
@@ -399,14 +411,14 @@ def with_few(task: Task, per_class: int = 2, n_classes: int = 3) -> Task:
     return dataclasses.replace(task, target_labelled=Samples(inputs, labels))
 
 
-def in_second_stage(name, task=None, **params):
+def in_second_stage(name: str, task: Task | None = None, **params: Any) -> Any:
     trial = build(name, task or with_few(domains()), **params)
     while not trial.second:
         trial.fit_epoch()
     return trial
 
 
-def test_domain_confusion_starts_as_source_only_and_leaves_the_domain_classifier_alone():
+def test_domain_confusion_starts_as_source_only_and_leaves_the_domain_classifier_alone() -> None:
     trial = build("domain_confusion", with_few(domains()), first_share=0.5)
     before = snapshot(trial)
     losses = trial.step(*batches(trial), 0.0)
@@ -414,7 +426,7 @@ def test_domain_confusion_starts_as_source_only_and_leaves_the_domain_classifier
     assert {name.split(".")[0] for name in moved(trial, before)} == {"network"}
 
 
-def test_domain_confusion_moves_the_classifier_by_its_loss_and_the_network_by_the_other_three():
+def test_domain_confusion_moves_the_classifier_by_its_loss_and_the_network_by_the_other_three() -> None:
     trial = in_second_stage("domain_confusion", dropout=0.0, trade_off=0.5, soft_labels=0.2, weight_decay=0.0)
     source, target = batches(trial)
     with torch.no_grad():  # batch norm as in the step; statistics do not matter to it
@@ -437,7 +449,7 @@ def test_domain_confusion_moves_the_classifier_by_its_loss_and_the_network_by_th
     )
 
 
-def test_soft_labels_come_from_the_source_network_and_are_kept_in_a_checkpoint():
+def test_soft_labels_come_from_the_source_network_and_are_kept_in_a_checkpoint() -> None:
     trial = in_second_stage("domain_confusion", lr=0.1, first_share=0.8)
     soft = trial._soft_labels
     assert soft.shape == (3, 3)
@@ -449,19 +461,24 @@ def test_soft_labels_come_from_the_source_network_and_are_kept_in_a_checkpoint()
     torch.testing.assert_close(again._soft_labels, soft)
 
 
-def test_without_target_labels_domain_confusion_is_confusion_alone():
+def test_without_target_labels_domain_confusion_is_confusion_alone() -> None:
     trial = in_second_stage("domain_confusion", domains())
     assert set(trial.step(*batches(trial), 0.5)) == {"classification", "confusion", "domain"}
 
 
-def test_fine_tuning_learns_the_source_first_and_then_nothing_but_the_few_target_samples():
+def test_fine_tuning_learns_the_source_first_and_then_nothing_but_the_few_target_samples() -> None:
     task = with_few(domains())
     trial = build("fine_tune", task, first_share=0.5)
-    seen = []
-    trial.step = lambda source, target, progress: seen.append((source, progress)) or {"l": torch.zeros(())}
+    seen: list[tuple[Batch, float]] = []
+
+    def step(source: Batch, _: torch.Tensor, progress: float) -> dict[str, torch.Tensor]:
+        seen.append((source, progress))
+        return {"l": torch.zeros(())}
+
+    trial.step = step
     for _ in range(10):
         trial.fit_epoch()
-    source, few = (set(map(tuple, part.inputs.tolist())) for part in (task.source, task.target_labelled))
+    source, few = (set(map(tuple, part.inputs.tolist())) for part in (task.source, task.samples("target_labelled")))
     half = len(seen) // 2
     for half_seen, expected in ((seen[:half], source), (seen[half:], few)):
         assert {tuple(row) for batch, _ in half_seen for row in batch.inputs.tolist()} == expected
@@ -472,7 +489,7 @@ def test_fine_tuning_learns_the_source_first_and_then_nothing_but_the_few_target
 
 
 @pytest.mark.parametrize("frozen", [0, 1, 99])
-def test_frozen_blocks_stay_as_they_are_and_the_last_layer_always_learns(frozen):
+def test_frozen_blocks_stay_as_they_are_and_the_last_layer_always_learns(frozen: int) -> None:
     trial = build("fine_tune", with_few(domains()), frozen_blocks=frozen, first_share=0.5)
     for _ in range(5):
         trial.fit_epoch()
@@ -485,7 +502,7 @@ def test_frozen_blocks_stay_as_they_are_and_the_last_layer_always_learns(frozen)
     assert same_statistics == bool(frozen)
 
 
-def test_rates_decay_by_block_from_the_output_down():
+def test_rates_decay_by_block_from_the_output_down() -> None:
     trial = in_second_stage(
         "fine_tune", block_decay=0.5, tuning_lr=0.1, first_share=0.1
     )  # fmt: skip
@@ -503,7 +520,7 @@ def test_rates_decay_by_block_from_the_output_down():
     }
 
 
-def test_fine_tuning_without_target_labels_is_refused():
+def test_fine_tuning_without_target_labels_is_refused() -> None:
     with pytest.raises(DataError, match="labelled target samples"):
         in_second_stage("fine_tune", domains())
 
@@ -511,21 +528,20 @@ def test_fine_tuning_without_target_labels_is_refused():
 # --- transferability ---
 
 
-def bright_halves(seed, n=40):
+def bright_halves(seed: int, n: int = 40) -> Samples:
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % 2
     images = rng.integers(0, 90, (n, 1, 28, 28)) + 150 * (np.arange(28) // 14 == labels[:, None])[:, None, None]
     return Samples(images.astype(np.uint8), labels.astype(np.int64))
 
 
-def transfer(seed=0, **params):
+def transfer(seed: int = 0, **params: Any) -> Any:
     a, b = bright_halves(1), bright_halves(2)
     task = Task(a, None, b.inputs, 2, 2, target_labelled=b, backbone="small_cnn", training="scratch")
-    cls = registry.get("transferability")
-    return cls(task, cls.params_type(batch_size=20, bottleneck=8, **params), "cpu", seed)
+    return Transferability(task, TransferabilityParams(batch_size=20, bottleneck=8, **params), "cpu", seed)
 
 
-def trained(**params):
+def trained(**params: Any) -> tuple[Any, dict[str, torch.Tensor]]:
     trial = transfer(**params)
     for _ in range(trial.first_epochs):
         trial.fit_epoch()
@@ -534,14 +550,14 @@ def trained(**params):
     return trial, base
 
 
-def of_layers(trial, n):
+def of_layers(trial: Any, n: int) -> set[str]:
     chosen = {id(p) for block in blocks(trial.network, "small_cnn")[:n] for m in block for p in m.parameters()}
     return {name for name, parameter in trial.nets.named_parameters() if id(parameter) in chosen}
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 @pytest.mark.parametrize("base", ["source", "target"])
-def test_the_first_n_layers_are_those_of_the_base_and_the_others_are_not(n, base):
+def test_the_first_n_layers_are_those_of_the_base_and_the_others_are_not(n: int, base: str) -> None:
     trial, of_base = trained(layers=n, base=base)
     assert moved(trial, of_base) == {name for name, _ in trial.nets.named_parameters()} - of_layers(trial, n)
     plus, of_same = trained(layers=n, base=base, fine_tune=True)
@@ -549,51 +565,49 @@ def test_the_first_n_layers_are_those_of_the_base_and_the_others_are_not(n, base
     assert of_layers(plus, n) <= moved(plus, of_same)
 
 
-def test_the_base_is_the_same_for_every_n_and_differs_between_a_and_b():
+def test_the_base_is_the_same_for_every_n_and_differs_between_a_and_b() -> None:
     (_, one), (_, three), (_, other) = trained(layers=1), trained(layers=3), trained(layers=1, base="target")
     assert all(torch.equal(one[name], three[name]) for name in one)
     assert not torch.equal(one["network.classifier.weight"], other["network.classifier.weight"])
 
 
-def test_new_layers_start_alike_whatever_is_copied():
+def test_new_layers_start_alike_whatever_is_copied() -> None:
     starts = []
     for n in (1, 2):
         trial = transfer(layers=n)
         trial.fit_epoch()
-        trial._go_on()
+        trial._start_second_stage()
         starts.append(trial.network.classifier.weight.detach().clone())
     torch.testing.assert_close(*starts)
     # Nor are they what the base of another seed starts from.
     assert not torch.equal(starts[0], transfer(seed=1, layers=1).network.classifier.weight)
 
 
-def test_without_copied_layers_there_is_no_base_and_b_gets_the_same_epochs():
-    cls = registry.get("transferability")
+def test_without_copied_layers_there_is_no_base_and_b_gets_the_same_epochs() -> None:
     for layers, epochs in ((0, 6), (1, 10), (4, 10)):
-        assert cls.budget(cls.params_type(layers=layers, first_share=0.4), 10) == epochs
+        assert Transferability.budget(TransferabilityParams(layers=layers, first_share=0.4), 10) == epochs
     trial = transfer(layers=0)
     assert trial.second
     assert trial.frozen == []
 
 
-def test_more_layers_than_there_are_below_the_last_cannot_be_copied():
+def test_more_layers_than_there_are_below_the_last_cannot_be_copied() -> None:
     with pytest.raises(TrainingError, match="up to 3 can be copied, not 4"):
         trained(layers=4)
 
 
-def test_a_pretrained_backbone_is_frozen_by_stages_and_tuned_at_rates_that_decay_with_depth():
+def test_a_pretrained_backbone_is_frozen_by_stages_and_tuned_at_rates_that_decay_with_depth() -> None:
     rng = np.random.default_rng(0)
     samples = Samples(rng.integers(0, 256, (4, 3, 32, 32), dtype=np.uint8), np.array([0, 1, 0, 1]))
-    pretrained = build_backbone("resnet18")[1].state_dict()
+    pretrained = build_backbone("resnet18").get_submodule("1").state_dict()
     task = Task(
         samples, None, samples.inputs, 2, 2,
         target_labelled=samples, backbone="resnet18", training="finetune", pretrained=pretrained,
     )  # fmt: skip
-    cls = registry.get("fine_tune")
-    params = cls.params_type(batch_size=4, bottleneck=8, first_share=0, frozen_blocks=3, block_decay=0.5)
-    trial = cls(task, params, "cpu", 0)
+    params = FineTuneParams(batch_size=4, bottleneck=8, first_share=0, frozen_blocks=3, block_decay=0.5)
+    trial = FineTune(task, params, "cpu", 0)
     trial.fit_epoch()
-    trunk = trial.network.backbone[1].state_dict()
+    trunk = trial.network.get_submodule("backbone.1").state_dict()
     kept = {name.split(".")[0] for name in trunk if torch.equal(trunk[name], pretrained[name])}
     changed = {name.split(".")[0] for name in trunk if not torch.equal(trunk[name], pretrained[name])}
     assert kept == {"conv1", "bn1", "layer1", "layer2"}  # statistics too

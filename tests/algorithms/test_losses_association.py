@@ -8,7 +8,7 @@ from scipy.special import softmax
 from transfer_sweep.algorithms.losses.association import walker_and_visit
 
 
-def test_they_are_cross_entropies_of_walks_summed_over_every_path():
+def test_they_are_cross_entropies_of_walks_summed_over_every_path() -> None:
     rng = np.random.default_rng(0)
     a, b, labels = rng.normal(size=(5, 3)), rng.normal(size=(4, 3)), np.array([0, 0, 1, 1, 1])
     there, back = softmax(a @ b.T, axis=1), softmax(b @ a.T, axis=1)
@@ -23,7 +23,7 @@ def test_they_are_cross_entropies_of_walks_summed_over_every_path():
     np.testing.assert_allclose([float(r) for r in result], [walker, visit], rtol=1e-6)
 
 
-def test_walks_that_come_home_cost_the_entropy_of_the_class_and_no_more():
+def test_walks_that_come_home_cost_the_entropy_of_the_class_and_no_more() -> None:
     # Two classes of two samples, targets far apart and each by its class: a walk ends on either of two.
     anchors = 50 * torch.eye(2).repeat_interleave(2, dim=0)
     walker, visit = walker_and_visit(anchors, anchors, torch.tensor([0, 0, 1, 1]))
@@ -31,14 +31,14 @@ def test_walks_that_come_home_cost_the_entropy_of_the_class_and_no_more():
     assert float(visit) == pytest.approx(np.log(4), abs=1e-5)
 
 
-def test_a_target_sample_that_no_walk_visits_costs_visit_loss():
+def test_a_target_sample_that_no_walk_visits_costs_visit_loss() -> None:
     source = 50 * torch.eye(2)
     everywhere = walker_and_visit(source, 50 * torch.eye(2), torch.tensor([0, 1]))[1]
     left_out = walker_and_visit(source, torch.tensor([[50.0, 0.0], [-50.0, -50.0]]), torch.tensor([0, 1]))[1]
     assert float(left_out) > float(everywhere) + 1
 
 
-def test_gradient():
+def test_gradient() -> None:
     a = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
     b = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
     labels = torch.tensor([0, 1, 0, 1])

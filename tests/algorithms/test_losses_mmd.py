@@ -1,8 +1,11 @@
 """MMD: against closed forms and scikit-learn's kernels in float64."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from sklearn.metrics.pairwise import euclidean_distances, rbf_kernel
 
 from transfer_sweep.algorithms.losses.mmd import (
@@ -14,23 +17,27 @@ from transfer_sweep.algorithms.losses.mmd import (
     squared_distances,
 )
 
+Array = NDArray[np.floating[Any]]
+
 
 @pytest.fixture
-def samples():
+def samples() -> tuple[Array, Array]:
     rng = np.random.default_rng(0)
     return rng.normal(size=(12, 5)), rng.normal(size=(12, 5)) * 1.3 + 0.4
 
 
-def reference_kernel(x, y, gamma):
-    return np.mean([rbf_kernel(x, y, gamma=1 / (m * gamma)) for m in (0.25, 0.5, 1, 2, 4)], axis=0)
+def reference_kernel(x: Array, y: Array, gamma: float) -> Array:
+    kernels = [rbf_kernel(x, y, gamma=1 / (m * gamma)) for m in (0.25, 0.5, 1, 2, 4)]
+    mean: Array = np.mean(kernels, axis=0)
+    return mean
 
 
-def mean_of_pairs(x):
+def mean_of_pairs(x: Array) -> float:
     squared = euclidean_distances(x, squared=True)
-    return squared[~np.eye(len(x), dtype=bool)].mean()
+    return float(squared[~np.eye(len(x), dtype=bool)].mean())
 
 
-def test_the_biased_estimate_is_the_mean_over_all_pairs_of_five_rbf_kernels(samples):
+def test_the_biased_estimate_is_the_mean_over_all_pairs_of_five_rbf_kernels(samples: tuple[Array, Array]) -> None:
     x, y = samples
     gamma = mean_of_pairs(np.vstack([x, y]))
     expected = (
@@ -41,7 +48,7 @@ def test_the_biased_estimate_is_the_mean_over_all_pairs_of_five_rbf_kernels(samp
     assert float(mmd(torch.tensor(x), torch.tensor(y))) == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_unbiased_estimate_leaves_out_pairs_of_a_sample_with_itself(samples):
+def test_the_unbiased_estimate_leaves_out_pairs_of_a_sample_with_itself(samples: tuple[Array, Array]) -> None:
     x, y = samples
     gamma = mean_of_pairs(np.vstack([x, y]))
     off = ~np.eye(12, dtype=bool)
@@ -53,7 +60,7 @@ def test_the_unbiased_estimate_leaves_out_pairs_of_a_sample_with_itself(samples)
     assert float(mmd(torch.tensor(x), torch.tensor(y), estimate="unbiased")) == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_linear_time_estimate_sums_over_disjoint_quadruples(samples):
+def test_the_linear_time_estimate_sums_over_disjoint_quadruples(samples: tuple[Array, Array]) -> None:
     # Long 2015: g(z_i) over i = 1 … n/2, on samples 2i − 1 and 2i of each domain.
     x, y = samples
     gamma = mean_of_pairs(np.vstack([x, y]))
@@ -62,32 +69,33 @@ def test_the_linear_time_estimate_sums_over_disjoint_quadruples(samples):
     assert float(mmd(torch.tensor(x), torch.tensor(y), estimate="linear")) == pytest.approx(np.mean(terms), rel=1e-9)
 
 
-def test_a_single_kernel_on_two_points_has_a_closed_form():
+def test_a_single_kernel_on_two_points_has_a_closed_form() -> None:
     # One point each at distance r: the mean squared distance is r², so MMD² = 2 − 2 exp(−1).
     x, y = torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0]])
     assert float(mmd(x, y, kernels=1)) == pytest.approx(2 - 2 * np.exp(-1), rel=1e-6)
 
 
-def test_equal_samples_are_at_no_distance_and_far_ones_at_most_two(samples):
+def test_equal_samples_are_at_no_distance_and_far_ones_at_most_two(samples: tuple[Array, Array]) -> None:
     x = torch.tensor(samples[0])
     assert float(mmd(x, x)) == pytest.approx(0, abs=1e-12)
     assert 0.5 < float(mmd(x, x + 1e3)) < 2
 
 
-def test_samples_that_are_all_one_point_give_no_nan():
+def test_samples_that_are_all_one_point_give_no_nan() -> None:
     x = torch.ones(4, 3, requires_grad=True)
     value = mmd(x, torch.ones(4, 3))
-    value.backward()
+    torch.autograd.backward(value)
     assert float(value.detach()) == 0
+    assert x.grad is not None
     assert torch.isfinite(x.grad).all()
 
 
-def test_the_bandwidth_is_a_constant_for_the_gradient(samples):
+def test_the_bandwidth_is_a_constant_for_the_gradient(samples: tuple[Array, Array]) -> None:
     x, y = (torch.tensor(s, requires_grad=True) for s in samples)
     gamma = mean_distance(squared_distances(torch.cat([x, y]), torch.cat([x, y])))
     assert not gamma.requires_grad
 
-    def with_fixed_bandwidth(a, b):
+    def with_fixed_bandwidth(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         both = torch.cat([a, b])
         return mmd_of_kernel(gaussian_kernels(squared_distances(both, both), gamma), len(a))
 
@@ -96,7 +104,7 @@ def test_the_bandwidth_is_a_constant_for_the_gradient(samples):
     torch.testing.assert_close(torch.autograd.grad(mmd(x, y), x)[0], fixed)
 
 
-def test_the_joint_discrepancy_multiplies_the_kernels_of_the_layers(samples):
+def test_the_joint_discrepancy_multiplies_the_kernels_of_the_layers(samples: tuple[Array, Array]) -> None:
     # Long 2017: k(z, z') = Π_l k_l(z_l, z'_l); here five kernels on one layer, one on the other.
     x, y = samples
     both = np.vstack([x, y])
@@ -107,7 +115,7 @@ def test_the_joint_discrepancy_multiplies_the_kernels_of_the_layers(samples):
     assert float(value) == pytest.approx(expected, rel=1e-9)
 
 
-def test_only_the_joint_discrepancy_sees_that_layers_belong_together(samples):
+def test_only_the_joint_discrepancy_sees_that_layers_belong_together(samples: tuple[Array, Array]) -> None:
     # The same features and the same predictions, paired differently: each layer alone looks alike in both domains.
     features, predictions = (torch.tensor(s) for s in samples)
     together = torch.cat([features, features]), torch.cat([predictions, predictions])

@@ -9,7 +9,7 @@ from transfer_sweep.algorithms.losses.wasserstein import gradient_penalty
 from transfer_sweep.algorithms.networks import Critic
 
 
-def test_a_linear_critic_is_penalised_by_how_far_its_slope_is_from_one():
+def test_a_linear_critic_is_penalised_by_how_far_its_slope_is_from_one() -> None:
     weight = torch.tensor([3.0, 4.0], dtype=torch.float64, requires_grad=True)
     x, y = torch.randn(6, 2, dtype=torch.float64), torch.randn(6, 2, dtype=torch.float64)
     penalty = gradient_penalty(lambda h: h @ weight, x, y)
@@ -19,12 +19,12 @@ def test_a_linear_critic_is_penalised_by_how_far_its_slope_is_from_one():
     torch.testing.assert_close(slope, torch.tensor([4.8, 6.4], dtype=torch.float64))
 
 
-def test_a_critic_of_slope_one_costs_nothing():
+def test_a_critic_of_slope_one_costs_nothing() -> None:
     x = torch.randn(5, 3)
     assert float(gradient_penalty(lambda h: h[:, 0], x, x + 1)) == pytest.approx(0, abs=1e-6)
 
 
-def test_a_trained_critic_finds_the_exact_wasserstein_distance():
+def test_a_trained_critic_finds_the_exact_wasserstein_distance() -> None:
     # Kantorovich duality: sup over 1-Lipschitz f of E_s f − E_t f is the earth mover's distance W. The penalty is
     # soft: a slope L earns L·W − γ (L − 1)², which is most at L = 1 + W / 2γ.
     torch.manual_seed(0)

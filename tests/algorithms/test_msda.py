@@ -37,14 +37,14 @@ def textbook(samples: np.ndarray, noise: float, floor: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("noise", [0.3, 0.5, 0.9])
-def test_the_denoiser_is_the_papers_closed_form(noise):
+def test_the_denoiser_is_the_papers_closed_form(noise: float) -> None:
     samples = counts(40)
     weight, bias = denoiser(samples, noise, 1e-3)
     expected = textbook(samples, noise, 1e-3 * float((samples**2).sum() / 8))
     np.testing.assert_allclose(np.column_stack([weight, bias]), expected, atol=1e-9)
 
 
-def test_the_denoiser_is_what_least_squares_learns_from_very_many_corrupted_copies():
+def test_the_denoiser_is_what_least_squares_learns_from_very_many_corrupted_copies() -> None:
     samples = counts(40)
     rng = np.random.default_rng(1)
     copies = 20_000
@@ -56,7 +56,7 @@ def test_the_denoiser_is_what_least_squares_learns_from_very_many_corrupted_copi
     np.testing.assert_allclose(bias, learned.intercept_, atol=0.01)
 
 
-def test_inputs_and_layers_stand_side_by_side_each_layer_on_the_one_before():
+def test_inputs_and_layers_stand_side_by_side_each_layer_on_the_one_before() -> None:
     samples, others = counts(40), counts(5, seed=2)
     found = msda(csr_array(samples), [csr_array(others)], MSDAParams(layers=2, ridge=1e-3))
     assert found.dtype == np.float16
@@ -70,7 +70,7 @@ def test_inputs_and_layers_stand_side_by_side_each_layer_on_the_one_before():
     np.testing.assert_array_equal(found, msda(samples, [others], MSDAParams(layers=2, ridge=1e-3)))
 
 
-def test_rotation_keeps_inner_products_with_training_samples_in_fewer_coordinates():
+def test_rotation_keeps_inner_products_with_training_samples_in_fewer_coordinates() -> None:
     every = np.vstack([counts(20, 50), counts(30, 50, seed=2)])
     every[5] = every[3]  # a duplicate adds nothing to the span
     found = span_coordinates(every.astype(np.float16), 20, width=16)
@@ -99,7 +99,9 @@ class Tiny(Dataset):
 
 
 @pytest.mark.parametrize("rotate", [False, True])
-def test_a_pair_shares_one_representation_computed_once(tmp_path: Path, monkeypatch, rotate):
+def test_a_pair_shares_one_representation_computed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rotate: bool
+) -> None:
     params = MSDAParams(layers=2, ridge=1e-3, rotate=rotate)
     form = canonical({"msda": params.model_dump(), "pair": ["a", "b"]})
     first = features.load(Tiny(), [("b", form), ("a", form)], tmp_path, lambda *_: None)
@@ -107,15 +109,15 @@ def test_a_pair_shares_one_representation_computed_once(tmp_path: Path, monkeypa
     again = features.load(Tiny(), [("a", form), ("b", form)], tmp_path, lambda *_: None)
     a, b = (Tiny().load(name) for name in "ab")
     expected = msda(
-        np.vstack([a.train.inputs.toarray(), b.train.inputs.toarray()]),
-        [a.test.inputs, b.test.inputs],
+        np.vstack([csr_array(domain.train.inputs).toarray() for domain in (a, b)]),
+        [domain.scored.inputs for domain in (a, b)],
         params,
     ).astype(np.float32)
     rows = {"a": expected[47:60], "b": expected[60:]}  # after 23 + 24 training samples
     for name, domain in (("a", a), ("b", b)):
         found = first[name, form]
-        np.testing.assert_array_equal(found.test.inputs, again[name, form].test.inputs)
-        np.testing.assert_array_equal(found.test.labels, domain.test.labels)
-        products = found.test.inputs.astype(np.float32) @ first["a", form].train.inputs.astype(np.float32).T
+        np.testing.assert_array_equal(found.scored.inputs, again[name, form].scored.inputs)
+        np.testing.assert_array_equal(found.scored.labels, domain.scored.labels)
+        products = found.scored.inputs.astype(np.float32) @ first["a", form].train.inputs.astype(np.float32).T
         np.testing.assert_allclose(products, rows[name] @ expected[:23].T, atol=2e-2, rtol=2e-3)
     assert len(list((tmp_path / "features").glob("*.npy"))) == 1 + rotate

@@ -1,5 +1,7 @@
 """The classifiers of the shallow methods, and what all of these methods have in common."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
@@ -7,7 +9,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from transfer_sweep.algorithms import registry
 from transfer_sweep.algorithms.base import Task, TrainingError
-from transfer_sweep.algorithms.shallow._base import nearest_neighbor_logits, scatter_eigenbasis
+from transfer_sweep.algorithms.shallow._base import LinearMethod, nearest_neighbor_logits, scatter_eigenbasis
 from transfer_sweep.algorithms.shallow.linear_svm import LinearSVM, LinearSVMParams
 from transfer_sweep.algorithms.shallow.logistic_regression import LogisticRegression, LogisticRegressionParams
 from transfer_sweep.algorithms.shallow.nearest_neighbor import NearestNeighbor, NearestNeighborParams
@@ -25,7 +27,7 @@ def blobs(seed: int, samples: int = 60, dimensions: int = 6, classes: int = 3, s
     return Samples(inputs.astype(np.float32), labels.astype(np.int64))
 
 
-def test_nearest_neighbor_predicts_what_scikit_learn_does():
+def test_nearest_neighbor_predicts_what_scikit_learn_does() -> None:
     source, target = blobs(0), blobs(1, samples=500, shift=0.5)
     method = NearestNeighbor(Task(source, None, target.inputs, 3), NearestNeighborParams())
     method.fit_epoch()
@@ -33,14 +35,14 @@ def test_nearest_neighbor_predicts_what_scikit_learn_does():
     np.testing.assert_array_equal(method.predict(target.inputs).logits.argmax(1), reference.predict(target.inputs))
 
 
-def test_nearest_neighbor_by_cosine_ranks_by_the_angle():
+def test_nearest_neighbor_by_cosine_ranks_by_the_angle() -> None:
     source, target = blobs(0), blobs(1, shift=0.5)
     method = NearestNeighbor(Task(source, None, target.inputs, 3), NearestNeighborParams(unit_length=True))
     reference = KNeighborsClassifier(1, metric="cosine").fit(source.inputs, source.labels)
     np.testing.assert_array_equal(method.predict(target.inputs).logits.argmax(1), reference.predict(target.inputs))
 
 
-def test_logits_of_nearest_neighbor_are_minus_the_distance_to_each_class(monkeypatch):
+def test_logits_of_nearest_neighbor_are_minus_the_distance_to_each_class(monkeypatch: pytest.MonkeyPatch) -> None:
     # Blocks of a few rows, so that more than one is computed.
     monkeypatch.setattr("transfer_sweep.algorithms.shallow._base._BLOCK", 500)
     source, target = blobs(0), blobs(1)
@@ -51,7 +53,7 @@ def test_logits_of_nearest_neighbor_are_minus_the_distance_to_each_class(monkeyp
 
 
 @pytest.mark.parametrize("name", SHALLOW)
-def test_a_class_without_source_samples_is_never_predicted_and_keeps_entropies_finite(name):
+def test_a_class_without_source_samples_is_never_predicted_and_keeps_entropies_finite(name: str) -> None:
     source, target = blobs(0), blobs(1, shift=3.0)
     present = source.take(np.flatnonzero(source.labels != 1))
     cls = registry.get(name)
@@ -66,7 +68,7 @@ def test_a_class_without_source_samples_is_never_predicted_and_keeps_entropies_f
 
 
 @pytest.mark.parametrize("name", SHALLOW)
-def test_images_are_the_vectors_of_their_pixels_between_0_and_1(name):
+def test_images_are_the_vectors_of_their_pixels_between_0_and_1(name: str) -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, size=(90, 1, 4, 4), dtype=np.uint8)
     labels = np.arange(60) % 3
@@ -84,7 +86,7 @@ def test_images_are_the_vectors_of_their_pixels_between_0_and_1(name):
 
 
 @pytest.mark.parametrize("name", SHALLOW)
-def test_saved_and_loaded_it_answers_the_same(name, tmp_path):
+def test_saved_and_loaded_it_answers_the_same(name: str, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     source, target = blobs(0), blobs(1, shift=0.5)
     cls = registry.get(name)
@@ -98,7 +100,7 @@ def test_saved_and_loaded_it_answers_the_same(name, tmp_path):
         np.testing.assert_array_equal(fitted.predict(inputs).features, restored.predict(inputs).features)
 
 
-def test_the_svm_is_at_the_minimum_of_the_squared_hinge_loss():
+def test_the_svm_is_at_the_minimum_of_the_squared_hinge_loss() -> None:
     # LIBLINEAR (Fan et al. 2008): ½‖w‖² + ½b² + C Σ max(0, 1 − y(wᵀx + b))²; its gradient is zero.
     source = blobs(0, samples=90, shift=1.0)
     method = LinearSVM(Task(source, None, source.inputs, 3), LinearSVMParams(C=0.5))
@@ -110,7 +112,7 @@ def test_the_svm_is_at_the_minimum_of_the_squared_hinge_loss():
     np.testing.assert_allclose(method.bias, slack.sum(0), atol=2e-3)
 
 
-def test_logistic_regression_is_at_the_minimum_of_the_cross_entropy():
+def test_logistic_regression_is_at_the_minimum_of_the_cross_entropy() -> None:
     # ½‖W‖² + C Σ −log softmax(Wx + b)_y: W = C Σ (onehot − softmax) xᵀ, and the residuals sum to zero.
     source = blobs(0, samples=90, shift=1.0)
     method = LogisticRegression(Task(source, None, source.inputs, 3), LogisticRegressionParams(C=2.0))
@@ -124,9 +126,9 @@ def test_logistic_regression_is_at_the_minimum_of_the_cross_entropy():
 
 
 @pytest.mark.parametrize("cls", [LinearSVM, LogisticRegression])
-def test_a_cost_means_the_same_on_inputs_of_any_scale(cls):
+def test_a_cost_means_the_same_on_inputs_of_any_scale(cls: type[LinearMethod]) -> None:
     source, target = blobs(0), blobs(1)
-    params = cls.params_type(unit_length=False)
+    params = cls.params_type.model_validate({"unit_length": False})
     answers = []
     for scale in (1, 30):
         task = Task(Samples(source.inputs * scale, source.labels), None, target.inputs * scale, 3)
@@ -136,7 +138,7 @@ def test_a_cost_means_the_same_on_inputs_of_any_scale(cls):
     np.testing.assert_allclose(answers[0], answers[1], atol=1e-3)
 
 
-def test_of_two_classes_the_svm_gives_opposite_decision_values():
+def test_of_two_classes_the_svm_gives_opposite_decision_values() -> None:
     source = blobs(0, classes=2)
     method = LinearSVM(Task(source, None, source.inputs, 2), LinearSVMParams())
     method.fit_epoch()
@@ -146,7 +148,7 @@ def test_of_two_classes_the_svm_gives_opposite_decision_values():
 
 
 @pytest.mark.parametrize("name", ["linear_svm", "logistic_regression", "coral"])
-def test_a_linear_classifier_says_so_when_there_is_one_class_only(name):
+def test_a_linear_classifier_says_so_when_there_is_one_class_only(name: str) -> None:
     source = Samples(blobs(0).inputs, np.zeros(60, dtype=np.int64))
     cls = registry.get(name)
     method = cls(Task(source, None, source.inputs, 3), cls.params_type())
@@ -155,7 +157,7 @@ def test_a_linear_classifier_says_so_when_there_is_one_class_only(name):
 
 
 @pytest.mark.parametrize("shape", [(30, 8), (8, 30)])
-def test_the_eigenbasis_of_a_scatter_leaves_its_null_space_out(shape):
+def test_the_eigenbasis_of_a_scatter_leaves_its_null_space_out(shape: tuple[int, int]) -> None:
     vectors = np.random.default_rng(0).normal(size=shape)
     values, basis = scatter_eigenbasis(vectors)
     scatter = (len(vectors) - 1) * np.cov(vectors, rowvar=False)

@@ -1,6 +1,7 @@
 """The shallow methods on the SURF features of Office-Caltech10, against published and measured figures."""
 
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ NEAREST_NEIGHBOR = {
 
 
 @pytest.fixture(scope="module")
-def surf(data_root) -> dict[str, Samples]:
+def surf(data_root: Path) -> dict[str, Samples]:
     dataset = OfficeCaltech10(data_root)
     return {name: dataset.load(name).train for name in dataset.domains}
 
@@ -38,16 +39,18 @@ def surf(data_root) -> dict[str, Samples]:
 def accuracies(name: str, source: Samples, target: Samples, **params: float) -> list[float]:
     """Accuracy in percent after each unit of budget."""
     cls = registry.get(name)
-    method: Algorithm = cls(Task(source, None, target.inputs, 10), cls.params_type(**params))
+    method: Algorithm = cls(Task(source, None, target.inputs, 10), cls.params_type.model_validate(params))
     reached = []
     for _ in range(cls.budget(method.params, 1)):
         method.fit_epoch()
-        reached.append(100 * float((method.predict(target.inputs).logits.argmax(1) == target.labels).mean()))
+        reached.append(100 * float((method.predict_part("target").logits.argmax(1) == target.labels).mean()))
     return reached
 
 
-def test_nearest_neighbor_gives_the_published_column(surf):
-    found = {pair: round(accuracies("nearest_neighbor", *map(surf.get, pair))[0], 2) for pair in NEAREST_NEIGHBOR}
+def test_nearest_neighbor_gives_the_published_column(surf: dict[str, Samples]) -> None:
+    found = {
+        pair: round(accuracies("nearest_neighbor", surf[pair[0]], surf[pair[1]])[0], 2) for pair in NEAREST_NEIGHBOR
+    }
     assert found == NEAREST_NEIGHBOR
 
 
@@ -60,17 +63,19 @@ def test_nearest_neighbor_gives_the_published_column(surf):
         ("webcam", "dslr", 40, 0.1, 93.0),
     ],
 )
-def test_jda_reaches_the_figures(surf, source, target, n_components, mu, figure):
+def test_jda_reaches_the_figures(
+    surf: dict[str, Samples], source: str, target: str, n_components: int, mu: float, figure: float
+) -> None:
     reached = accuracies("jda", surf[source], surf[target], n_components=n_components, mu=mu)
     assert len(reached) == 10
     assert reached[-1] == pytest.approx(figure, abs=1.0)
 
 
 @pytest.mark.slow
-def test_oracle_averages_of_tca_and_jda(surf):
+def test_oracle_averages_of_tca_and_jda(surf: dict[str, Samples]) -> None:
     best = {method: dict.fromkeys(NEAREST_NEIGHBOR, 0.0) for method in ("tca", "jda")}
     for pair, n_components, mu in product(NEAREST_NEIGHBOR, (10, 20, 30, 40, 50, 60), (0.1, 1.0, 10.0)):
-        reached = accuracies("jda", *map(surf.get, pair), n_components=n_components, mu=mu)
+        reached = accuracies("jda", surf[pair[0]], surf[pair[1]], n_components=n_components, mu=mu)
         best["tca"][pair] = max(best["tca"][pair], reached[0])  # JDA without pseudo-labels yet
         best["jda"][pair] = max(best["jda"][pair], reached[-1])
     assert np.mean(list(best["tca"].values())) >= 47.5
@@ -78,6 +83,8 @@ def test_oracle_averages_of_tca_and_jda(surf):
 
 
 @pytest.mark.parametrize(("name", "params"), [("subspace_alignment", {}), ("coral", {}), ("linear_svm", {})])
-def test_adaptation_and_large_margins_beat_the_nearest_neighbour(surf, name, params):
+def test_adaptation_and_large_margins_beat_the_nearest_neighbour(
+    surf: dict[str, Samples], name: str, params: dict[str, float]
+) -> None:
     pair = ("caltech", "amazon")
-    assert accuracies(name, *map(surf.get, pair), **params)[0] > NEAREST_NEIGHBOR[pair] + 10
+    assert accuracies(name, surf[pair[0]], surf[pair[1]], **params)[0] > NEAREST_NEIGHBOR[pair] + 10
