@@ -30,7 +30,8 @@ from transfer_sweep.datasets.base import Dataset
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.ledger import FILE, FINISHED, Ledger, TrialRow
 from transfer_sweep.sweep import environment
-from transfer_sweep.sweep.config.schema import Experiment, load, profiles
+from transfer_sweep.sweep.config.loader import load, profiles
+from transfer_sweep.sweep.config.schema import Experiment
 from transfer_sweep.sweep.engine.checkpoint_storage import Storage
 from transfer_sweep.sweep.engine.cluster import Cluster
 from transfer_sweep.sweep.engine.ledger_callback import Recorder, disk_full
@@ -561,7 +562,7 @@ def choose_profile(name: str, asked: str | None, results: Path, available: Calla
 def _lacking_weights(name: str) -> str | None:
     """Why an experiment's ``gpu`` profile has no weights for a backbone; None where it has all it needs."""
     loaded = load(name, "gpu")
-    protocols = [loaded.under(entry).protocol for method in loaded.methods for entry in loaded.entries(method)]
+    protocols = [loaded.under(entry).protocol for _, entry, _ in loaded.entries()]
     for backbone in dict.fromkeys(p.backbone for p in protocols if p.training in ("frozen", "finetune")):
         try:
             load_pretrained(str(backbone), Path(loaded.protocol.weights) if loaded.protocol.weights else None)

@@ -28,7 +28,9 @@ from transfer_sweep.reports.ledger.ledger import FILE, FINISHED, Ledger, TrialRo
 from transfer_sweep.sweep import doctor
 from transfer_sweep.sweep.cli import results as reading
 from transfer_sweep.sweep.cli.results import Name, Results, err, known_criterion, out
-from transfer_sweep.sweep.config import schema as experiment
+from transfer_sweep.sweep.config import loader
+from transfer_sweep.sweep.config.schema import Experiment
+from transfer_sweep.sweep.config.source import nearest
 from transfer_sweep.sweep.engine.cluster import Cluster
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import trials as plan
@@ -70,8 +72,8 @@ def list_(what: Annotated[What, typer.Argument(help="What to list.")] = What.EXP
     if what is What.EXPERIMENTS:
         table.add_column("experiment", no_wrap=True)
         table.add_column("what it is")
-        for name in experiment.names():
-            table.add_row(name, experiment.describe(name))
+        for name in loader.names():
+            table.add_row(name, loader.describe(name))
     elif what is What.METHODS:
         for column in ("method", "family", "target labels", "source"):
             table.add_column(column, no_wrap=column == "method")
@@ -97,7 +99,7 @@ def show(method: Annotated[str, typer.Argument(help="A method.")]) -> None:
     """A method's params: default, bounds, and where each comes from."""
     known = method_registry.names()
     if method not in known:
-        raise SweepError(f"unknown method {method!r}{experiment.nearest(method, known)}")
+        raise SweepError(f"unknown method {method!r}{nearest(method, known)}")
     cls = method_registry.get(method)
     out.print(f"{method} ({cls.family}; target labels: {_access(cls)})\n{cls.source}\n", markup=False)
     table = Table(box=None, pad_edge=False)
@@ -152,7 +154,7 @@ def run(
         return
     cluster = Cluster(err, address, max_concurrent, dashboard)
     chosen, why = choose_profile(name, profile, results, lambda: cluster.gpus() > 0)
-    loaded = experiment.load(name, chosen, set_ or [])
+    loaded = loader.load(name, chosen, set_ or [])
     settings = Settings(
         results=results,
         data_root=_existing(data_root),
@@ -163,7 +165,7 @@ def run(
         tensorboard=tensorboard,
     )
     sweep = Run(loaded, settings, err, cluster)
-    if len(experiment.profiles(name)) > 0:
+    if len(loader.profiles(name)) > 0:
         err.print(f"profile {chosen}: {why}")
     err.print(_plan_table(sweep, loaded))
     for why, pairs in document.by_reason(sweep.skipped).items():
@@ -187,7 +189,7 @@ def _existing(root: Path | None) -> Path | None:
     return root
 
 
-def _plan_table(sweep: Run, loaded: experiment.Experiment) -> Table:
+def _plan_table(sweep: Run, loaded: Experiment) -> Table:
     """The plan: per method its family, pairs, trials, epochs, resources, and what is done already."""
     states = open_states(sweep.folder / FILE) if not sweep.settings.fresh else {}
     by_method: dict[tuple[str, str], list[TrialRow]] = {}
@@ -253,7 +255,7 @@ def stopping(
     criterion: Annotated[str | None, typer.Option(help="Chooses trials; the experiment's own if absent.")] = None,
 ) -> None:
     """What early stopping would have saved and cost, replayed over a run that had none."""
-    loaded = experiment.load(name, None, set_ or [])
+    loaded = loader.load(name, None, set_ or [])
     rungs = loaded.early_stopping.model_copy(update={"scheduler": "asha"})
     with Ledger(results / loaded.name / FILE) as ledger:
         print(markdown.render(Replay(ledger, rungs).tables(known_criterion(criterion) or loaded.criterion)), end="")

@@ -14,7 +14,6 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from pydantic import ValidationError
-from ray import tune
 
 from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.algorithms.base import Algorithm, Params, TrainingError
@@ -23,7 +22,8 @@ from transfer_sweep.datasets import registry as dataset_registry
 from transfer_sweep.datasets.base import Dataset, Progress
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.ledger import TrialRow, canonical
-from transfer_sweep.sweep.config.schema import RESERVED, Experiment, Protocol, parse_pair
+from transfer_sweep.sweep.config.schema import Experiment, MethodEntry, ProtocolRequest
+from transfer_sweep.sweep.config.validation import parse_pair
 from transfer_sweep.sweep.errors import SweepError
 
 MIN_CELL = 6  # cells with fewer search trials are not stopped early
@@ -59,8 +59,7 @@ class Filter:
                 )
         domains = dataset_registry.get(experiment.dataset).domains
         pairs = {parse_pair(text, domains) for text in chosen["pair"]}
-        entries = [entry for method in experiment.methods for entry in experiment.entries(method)]
-        known = {pair for entry in entries for pair in _pairs(experiment, entry)}
+        known = {pair for _, entry, _ in experiment.entries() for pair in _pairs(experiment.under(entry))}
         for source, target in pairs - known:
             names = ", ".join("-".join(p) for p in sorted(known))
             raise SweepError(f"--only: {experiment.name} has no pair {source}-{target} ({names})")
@@ -94,19 +93,19 @@ def search(experiment: Experiment) -> list[TrialRow]:
         SweepError: params that do not go together.
     """
     cells: list[list[TrialRow]] = []
-    for method in experiment.methods:
+    for method, entry, _ in experiment.entries():
         cls = method_registry.get(method)
-        for entry in experiment.entries(method):
-            settings = configurations(method, entry, experiment.seed)
-            for protocol in protocols_of(experiment.under(entry), cls):
-                for source, target in _scored_pairs(experiment, cls, protocol, entry):
-                    order = _generator(experiment.seed, f"{method} {source} {target}").permutation(len(settings))
-                    cells.append(
-                        [
-                            _row(experiment, cls, protocol, source, target, settings[i], experiment.seed, "search")
-                            for i in order
-                        ]
-                    )
+        own = experiment.under(entry)
+        settings = configurations(method, entry, experiment.seed)
+        for protocol in protocols_of(own, cls):
+            for source, target in _scored_pairs(own, cls, protocol):
+                order = _generator(experiment.seed, f"{method} {source} {target}").permutation(len(settings))
+                cells.append(
+                    [
+                        _row(experiment, cls, protocol, source, target, settings[i], experiment.seed, "search")
+                        for i in order
+                    ]
+                )
     rounds = itertools.zip_longest(*cells)
     rows = {row.id: row for group in rounds for row in group if row is not None}
     return list(rows.values())  # entries of a method that overlap plan a trial once
@@ -174,43 +173,33 @@ def stoppable_cells(rows: Iterable[TrialRow]) -> set[tuple[str, str, str, str]]:
     return {cell for cell, size in sizes.items() if size >= MIN_CELL}
 
 
-def configurations(method: str, entry: Mapping[str, Any], seed: int) -> list[Params]:
-    """The settings of one method: the grid of its lists, or ``samples`` draws; duplicates once.
+def configurations(method: str, entry: MethodEntry, seed: int) -> list[Params]:
+    """The params that an entry asks for: the grid of its lists, or ``samples`` draws; equal ones once.
 
     Draws depend on the seed and the method's name alone, so that adding a method changes no other's.
+
+    Args:
+        method: the entry's.
+        entry: what the experiment's file says of it.
+        seed: the experiment's.
+
+    Raises:
+        SweepError: params that do not go together.
     """
     params_type = method_registry.get(method).params_type
-    space = {k: v for k, v in entry.items() if k not in RESERVED}
-    samples = entry.get("samples")
-    if samples is None:
-        grids = [v if isinstance(v, list) else [v] for v in space.values()]
-        settings = [dict(zip(space, values, strict=True)) for values in itertools.product(*grids)]
-    else:
-        rng = _generator(seed, method)
-        settings = [{k: _draw(v, rng) for k, v in space.items()} for _ in range(samples)]
     unique: dict[str, Params] = {}
-    for setting in settings:
+    for point in entry.points(_generator(seed, method)):
         try:
-            params = params_type.model_validate(setting)
+            params = params_type.model_validate(point)
         except ValidationError as error:
             problem = error.errors()[0]["msg"]
-            raise SweepError(f"methods.{method}: {problem} (params {canonical(setting)})") from None
+            raise SweepError(f"methods.{method}: {problem} (params {canonical(point)})") from None
         unique.setdefault(params.model_dump_json(), params)
     return list(unique.values())
 
 
 def _generator(seed: int, purpose: str) -> np.random.Generator:
     return np.random.default_rng([seed, int.from_bytes(hashlib.sha256(purpose.encode()).digest()[:4])])
-
-
-def _draw(value: Any, rng: np.random.Generator) -> Any:
-    if isinstance(value, list):
-        return value[rng.integers(len(value))]
-    if not isinstance(value, dict):
-        return value
-    ((kind, bounds),) = value.items()
-    drawn = getattr(tune, kind)(*bounds).sample(random_state=rng)
-    return int(drawn) if "randint" in kind else float(f"{drawn:.4g}")
 
 
 def protocols_of(experiment: Experiment, cls: type[Algorithm]) -> Iterator[dict[str, Any]]:
@@ -220,7 +209,7 @@ def protocols_of(experiment: Experiment, cls: type[Algorithm]) -> Iterator[dict[
         yield {**protocol, "few": few}
 
 
-def _few_labels(wanted: Protocol, cls: type[Algorithm]) -> Iterator[dict[str, Any] | None]:
+def _few_labels(wanted: ProtocolRequest, cls: type[Algorithm]) -> Iterator[dict[str, Any] | None]:
     """The few-label settings of a method; None is the one without labels, and that of all target training labels."""
     if cls.label_access == "target_train":
         yield None
@@ -279,20 +268,17 @@ def _digest(path: str) -> str:
         raise SweepError(f"protocol.weights: {path} cannot be read: {error.strerror}") from None
 
 
-def _pairs(experiment: Experiment, entry: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The pairs of a method's entry, each once: its own, or the experiment's."""
+def _pairs(experiment: Experiment) -> list[tuple[str, str]]:
+    """The pairs of an experiment, each once."""
     domains = dataset_registry.get(experiment.dataset).domains
-    texts = entry.get("pairs", experiment.pairs)
-    if texts == "all":
+    if experiment.pairs == "all":
         return list(itertools.permutations(domains, 2))
-    return list(dict.fromkeys(parse_pair(str(text), domains, "pairs") for text in texts))
+    return list(dict.fromkeys(parse_pair(text, domains, "pairs") for text in experiment.pairs))
 
 
-def _scored_pairs(
-    experiment: Experiment, cls: type[Algorithm], protocol: Mapping[str, Any], entry: Mapping[str, Any]
-) -> list[tuple[str, str]]:
+def _scored_pairs(experiment: Experiment, cls: type[Algorithm], protocol: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The pairs of a method; one that trains on the target alone runs once per target, as target → target."""
-    pairs = _pairs(experiment, entry)
+    pairs = _pairs(experiment)
     few = protocol["few"]
     if not cls.uses_source or (few is not None and not few["source"]):
         return [(target, target) for target in dict.fromkeys(t for _, t in pairs)]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from transfer_sweep.sweep.config import schema as experiment
+from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import trials as plan
 
@@ -29,17 +29,17 @@ def _write(folder: Path, text: str) -> str:
 
 
 def test_every_shipped_experiment_is_valid_in_every_profile() -> None:
-    assert "quickstart" in experiment.names()
-    for name in experiment.names():
-        for profile in [None, *experiment.profiles(name)]:
-            assert experiment.load(name, profile).methods
+    assert "quickstart" in loader.names()
+    for name in loader.names():
+        for profile in [None, *loader.profiles(name)]:
+            assert loader.load(name, profile).methods
 
 
 def test_profile_and_set_override_the_file(tmp_path: Path) -> None:
     path = _write(tmp_path, GOOD)
-    assert experiment.load(path).epochs == 9
-    assert experiment.load(path, "long").epochs == 90
-    changed = experiment.load(path, "long", ["epochs=3", "methods.tca.mu=[0.1, 10]"])
+    assert loader.load(path).epochs == 9
+    assert loader.load(path, "long").epochs == 90
+    changed = loader.load(path, "long", ["epochs=3", "methods.tca.mu=[0.1, 10]"])
     assert changed.epochs == 3
     assert changed.methods["tca"] == {"n_components": [5, 10], "mu": [0.1, 10]}
 
@@ -106,7 +106,7 @@ def test_what_is_wrong_is_said_in_one_line_with_the_place(
 ) -> None:
     assert old in GOOD
     with pytest.raises(SweepError) as caught:
-        experiment.load(_write(tmp_path, GOOD.replace(old, new)))
+        loader.load(_write(tmp_path, GOOD.replace(old, new)))
     message = str(caught.value)
     assert "\n" not in message
     for part in parts:
@@ -120,20 +120,20 @@ def test_a_published_network_takes_no_params_of_a_bottleneck(tmp_path: Path) -> 
     )
     expected = "line 6: methods.dann.bottleneck: digit_network has dense layers of its own"
     with pytest.raises(SweepError, match=expected):
-        experiment.load(_write(tmp_path, text))
-    assert experiment.load(_write(tmp_path, text.replace("digit_network", "small_cnn"))).methods
+        loader.load(_write(tmp_path, text))
+    assert loader.load(_write(tmp_path, text.replace("digit_network", "small_cnn"))).methods
 
 
 def test_unknown_experiment_names_the_nearest() -> None:
     with pytest.raises(SweepError, match="did you mean 'quickstart'"):
-        experiment.load("quikstart")
+        loader.load("quikstart")
 
 
 def test_yaml_cannot_construct_objects(tmp_path: Path) -> None:
     marker = tmp_path / "made"
     text = GOOD.replace("epochs: 9", f"description: !!python/object/apply:pathlib.Path.touch [{marker}]")
     try:
-        experiment.load(_write(tmp_path, text))
+        loader.load(_write(tmp_path, text))
     except SweepError as error:
         assert "\n" not in str(error)
     assert not marker.exists()
@@ -156,7 +156,7 @@ def test_yaml_cannot_construct_objects(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_in_set_is_said_in_one_line(tmp_path: Path, override: str, parts: tuple[str, ...]) -> None:
     with pytest.raises(SweepError) as caught:
-        experiment.load(_write(tmp_path, GOOD), None, [override])
+        loader.load(_write(tmp_path, GOOD), None, [override])
     message = str(caught.value)
     assert "\n" not in message
     for part in parts:
@@ -167,7 +167,7 @@ def test_what_is_wrong_in_set_is_said_in_one_line(tmp_path: Path, override: str,
 def test_profiles_that_are_none_are_refused_where_they_are_listed(tmp_path: Path, profiles: str) -> None:
     path = _write(tmp_path, GOOD[: GOOD.index("profiles:")] + profiles)
     with pytest.raises(SweepError, match=r"line 9: profiles"):
-        experiment.profiles(path)
+        loader.profiles(path)
 
 
 @pytest.mark.parametrize(
@@ -182,18 +182,18 @@ def test_profiles_that_are_none_are_refused_where_they_are_listed(tmp_path: Path
     ],
 )
 def test_what_is_right_is_accepted(tmp_path: Path, override: str) -> None:
-    assert plan.search(experiment.load(_write(tmp_path, GOOD), None, [override]))
+    assert plan.search(loader.load(_write(tmp_path, GOOD), None, [override]))
 
 
 def test_entries_may_share_params_by_a_merge_key_and_their_errors_still_have_a_line(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     text = "dataset: offline_digits\nmethods:\n  dann:\n    - &same {lr: 0.1, samples: 2}\n    - {<<: *same, lr: LR}\n"
     file.write_text(text.replace("LR", "0.2"))
-    loaded = experiment.load(str(file))
+    loaded = loader.load(str(file))
     assert loaded.entries("dann") == [{"lr": 0.1, "samples": 2}, {"lr": 0.2, "samples": 2}]
     file.write_text(text.replace("LR", "0.2").replace("lr: 0.1", "lr: 0.1, hiden: 3"))
     with pytest.raises(SweepError, match=r"line 4: methods\.dann\.0\.hiden: dann has no param 'hiden'"):
-        experiment.load(str(file))
+        loader.load(str(file))
     file.write_text(text.replace("LR", "-1"))
     with pytest.raises(SweepError, match="line 5"):
-        experiment.load(str(file))
+        loader.load(str(file))

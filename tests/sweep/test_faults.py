@@ -19,7 +19,7 @@ from transfer_sweep.datasets.offline_digits import OfflineDigits, OfflineDigitsO
 from transfer_sweep.reports import report as document
 from transfer_sweep.reports.ledger import ledger as ledger_module
 from transfer_sweep.reports.ledger.ledger import Ledger, LedgerError, TrialRow
-from transfer_sweep.sweep.config import schema as experiment
+from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.engine import trainable
 from transfer_sweep.sweep.engine.checkpoint_storage import Storage
 from transfer_sweep.sweep.engine.ledger_callback import Recorder
@@ -44,7 +44,7 @@ methods: {source_only: {batch_size: 20}}
 def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TransferTrial:
     """A trial as Tune makes it, in this process."""
     (tmp_path / "deep.yaml").write_text(DEEP)
-    (row,) = plan.search(experiment.load(str(tmp_path / "deep.yaml")))
+    (row,) = plan.search(loader.load(str(tmp_path / "deep.yaml")))
     digits = OfflineDigits(options=OfflineDigitsOptions(channels=1, train=40, test=20))
     domains: dict[tuple[str, str], Any] = {}
     for name in (row.source, row.target):

@@ -9,7 +9,7 @@ from transfer_sweep.algorithms import registry
 from transfer_sweep.algorithms.base import Task
 from transfer_sweep.datasets.base import Domain, Samples
 from transfer_sweep.reports.ledger.ledger import TrialRow
-from transfer_sweep.sweep.config import schema as experiment
+from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.planning import forecast
 from transfer_sweep.sweep.planning import trials as plan
 from transfer_sweep.sweep.trial import inputs as features
@@ -52,7 +52,7 @@ def _expected(
     """The forecast where building takes 1 s, an epoch of the largest pair 2 s and all criteria of it 0.5 s."""
     file = tmp_path / "mine.yaml"
     file.write_text(FILE.format(stopping=stopping))
-    loaded = experiment.load(str(file))
+    loaded = loader.load(str(file))
     rows = plan.search(loaded)
     domains = {
         (name, "raw"): Domain(name, Samples(np.zeros((n, 2), np.float32), np.zeros(n, np.int64)))
@@ -93,7 +93,7 @@ def test_inputs_of_another_kind_are_timed_by_themselves(tmp_path: Path, monkeypa
         "dataset: amazon_reviews\npairs: [books-dvd]\n"
         "methods: {logistic_regression: [{C: [1, 2, 3]}, {protocol: {msda: {layers: 1}}}]}\n"
     )
-    loaded = experiment.load(str(file))
+    loaded = loader.load(str(file))
     rows = plan.search(loaded)
     samples = Samples(np.zeros((4, 2), np.float32), np.zeros(4, np.int64))
     domains = {(name, features.representation(row)): Domain(name, samples) for row in rows for name in ("books", "dvd")}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.support.whole_run import read, run
 from transfer_sweep.reports.ledger.ledger import FILE, Ledger, TrialRow
 from transfer_sweep.sweep import runner
-from transfer_sweep.sweep.config import schema as experiment
+from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.config.schema import Resources
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import trials as plan
@@ -120,7 +120,7 @@ def rows(tmp_path: Path) -> dict[str, list[TrialRow]]:
     """Trials by method."""
     (tmp_path / "small.yaml").write_text(EXPERIMENT)
     found: dict[str, list[TrialRow]] = {}
-    for row in plan.search(experiment.load(str(tmp_path / "small.yaml"))):
+    for row in plan.search(loader.load(str(tmp_path / "small.yaml"))):
         found.setdefault(row.method, []).append(row)
     return found
 
