@@ -22,7 +22,7 @@ from tabulate import tabulate
 
 from transfer_sweep.reports.ledger.records import Trial
 from transfer_sweep.sweep import environment
-from transfer_sweep.sweep.config import schema as experiment
+from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.runner import Run, Settings
 
 EXPERIMENT = """
@@ -75,7 +75,7 @@ def measure(samples: int, concurrent: int) -> tuple[float, float]:
         cpu = environment.cores() / concurrent
         file.write_text(EXPERIMENT.format(epochs=epochs, trials=concurrent, cpu=cpu))
         settings = Settings(Path(name) / "results", None, Path(name) / "cache")
-        run = NoiseRun(experiment.load(str(file)), settings, Console(stderr=True, quiet=True))
+        run = NoiseRun(loader.load(str(file)), settings, Console(stderr=True, quiet=True))
         run.samples = samples
         ended, seen = threading.Event(), list[list[Any]]()
         watcher = threading.Thread(target=_watch, args=(ended, seen))

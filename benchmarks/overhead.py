@@ -22,7 +22,7 @@ from tabulate import tabulate
 from transfer_sweep.algorithms.base import Algorithm, DomainRole, Params, Prediction, StateDict
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.ledger import FILE, Ledger
-from transfer_sweep.sweep.config import schema as experiment
+from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.engine.trainable import TransferTrial, TrialSpec
 from transfer_sweep.sweep.runner import Run, Settings
 from transfer_sweep.sweep.trial import task as tasks
@@ -149,7 +149,7 @@ def main() -> None:
         file = folder / "noop.yaml"
         file.write_text(EXPERIMENT)
         console = Console(stderr=True)
-        run = NoOpRun(experiment.load(str(file)), Settings(folder / "results", None, folder / "cache"), console)
+        run = NoOpRun(loader.load(str(file)), Settings(folder / "results", None, folder / "cache"), console)
         (row,) = run.search
         run.search = [
             dataclasses.replace(row, id=f"{i:016x}", seed=i, protocol=row.protocol, target=row.target)

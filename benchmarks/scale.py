@@ -66,7 +66,7 @@ def run(folder: Path, address: str | None) -> None:
     from rich.console import Console  # noqa: PLC0415 - only the run itself needs torch and Ray
 
     from benchmarks.overhead import QuickRun  # noqa: PLC0415
-    from transfer_sweep.sweep.config import schema as experiments  # noqa: PLC0415
+    from transfer_sweep.sweep.config import loader  # noqa: PLC0415
     from transfer_sweep.sweep.engine.cluster import Cluster  # noqa: PLC0415
     from transfer_sweep.sweep.runner import Settings  # noqa: PLC0415
 
@@ -77,7 +77,7 @@ def run(folder: Path, address: str | None) -> None:
     watcher = threading.Thread(target=watch, args=(ended, times, cpu), daemon=True)
     watcher.start()
     settings = Settings(folder / "results", None, folder / "cache")
-    QuickRun(experiments.load(str(folder / f"{NAME}.yaml")), settings, console, Cluster(console, address)).execute()
+    QuickRun(loader.load(str(folder / f"{NAME}.yaml")), settings, console, Cluster(console, address)).execute()
     ended.set()
     watcher.join()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

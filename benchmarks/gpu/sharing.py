@@ -31,7 +31,7 @@ from torchvision.models import resnet50
 from transfer_sweep.reports.ledger.ledger import FILE, Ledger
 from transfer_sweep.reports.ledger.records import planned
 from transfer_sweep.sweep import environment
-from transfer_sweep.sweep.config import schema as experiment
+from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.engine.trainable import TransferTrial, TrialSpec
 from transfer_sweep.sweep.resources import gpu_memory as gpu
 from transfer_sweep.sweep.resources import shares as resources
@@ -118,7 +118,7 @@ def run(kind: type[Run], text: str, data_root: Path | None = None) -> tuple[pd.D
         folder = Path(name)
         (folder / "sharing.yaml").write_text(text)
         settings = Settings(folder / "results", data_root, folder / "cache")
-        driver = kind(experiment.load(str(folder / "sharing.yaml")), settings, Console(stderr=True))
+        driver = kind(loader.load(str(folder / "sharing.yaml")), settings, Console(stderr=True))
         try:
             driver.execute()
         finally:

@@ -32,11 +32,11 @@ def list_(what: Annotated[Kind, typer.Argument(help="What to list.")] = Kind.EXP
 
 
 def _experiments() -> Table:
-    from transfer_sweep.sweep.config import schema
+    from transfer_sweep.sweep.config import loader
 
     table = new_table("experiment", "what it is")
-    for name in schema.names():
-        table.add_row(name, schema.describe(name))
+    for name in loader.names():
+        table.add_row(name, loader.describe(name))
     return table
 
 
@@ -63,7 +63,7 @@ def _datasets() -> Table:
 def show(method: Annotated[str, typer.Argument(help="A method.")]) -> None:
     """A method's params: default, bounds, and where each comes from."""
     from transfer_sweep.algorithms import registry
-    from transfer_sweep.sweep.config.schema import nearest
+    from transfer_sweep.sweep.config.source import nearest
 
     if method not in registry.names():
         raise SweepError(f"unknown method {method!r}{nearest(method, registry.names())}")

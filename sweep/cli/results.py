@@ -204,10 +204,10 @@ def stopping(
     """What early stopping would have saved and cost, replayed over a run that had none."""
     from transfer_sweep.reports.formats import markdown
     from transfer_sweep.reports.ledger.ledger import FILE, Ledger
-    from transfer_sweep.sweep.config import schema
+    from transfer_sweep.sweep.config import loader
     from transfer_sweep.sweep.stopping.replay import Replay
 
-    experiment = schema.load(name, None, overrides or [])
+    experiment = loader.load(name, None, overrides or [])
     asha = experiment.early_stopping.model_copy(update={"scheduler": "asha"})
     with Ledger(results / experiment.name / FILE) as ledger:
         _check_criterion(criterion)

@@ -60,7 +60,7 @@ def run(
     from transfer_sweep.algorithms.networks.backbones import BackboneError
     from transfer_sweep.datasets.base import DataError
     from transfer_sweep.reports.report import by_reason
-    from transfer_sweep.sweep.config import schema
+    from transfer_sweep.sweep.config import loader
     from transfer_sweep.sweep.engine.cluster import Cluster
     from transfer_sweep.sweep.planning.filters import Filter
     from transfer_sweep.sweep.planning.profiles import choose_profile
@@ -68,7 +68,7 @@ def run(
 
     cluster = Cluster(err, address, max_concurrent, dashboard)
     chosen, why_profile = choose_profile(name, profile, results, lambda: cluster.gpus() > 0)
-    experiment = schema.load(name, chosen, overrides or [])
+    experiment = loader.load(name, chosen, overrides or [])
     options = RunOptions(
         results=results,
         data_root=existing_folder(data_root),
@@ -79,7 +79,7 @@ def run(
         tensorboard=tensorboard,
     )
     sweep = Run(experiment, options, err, cluster)
-    if schema.profiles(name):
+    if loader.profiles(name):
         say(f"profile {chosen}: {why_profile}")
     err.print(_plan_table(sweep, experiment))
     for why_skipped, pairs in by_reason(sweep.skipped).items():

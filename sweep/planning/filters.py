@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from transfer_sweep.datasets import registry as dataset_registry
 from transfer_sweep.reports.ledger.records import Pair
-from transfer_sweep.sweep.config.schema import Experiment, parse_pair
+from transfer_sweep.sweep.config.schema import Experiment
+from transfer_sweep.sweep.config.validation import parse_pair
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning.trials import pairs_of
 
@@ -43,8 +44,7 @@ class Filter:
                 )
         domains = dataset_registry.get(experiment.dataset).domains
         pairs = {Pair(*parse_pair(text, domains)) for text in chosen["pair"]}
-        entries = [entry for method in experiment.methods for entry in experiment.entries(method)]
-        known = {pair for entry in entries for pair in pairs_of(experiment, entry)}
+        known = {pair for _, entry, _ in experiment.entries() for pair in pairs_of(experiment.under(entry))}
         for pair in pairs - known:
             names = ", ".join(str(p) for p in sorted(known))
             raise SweepError(f"--only: {experiment.name} has no pair {pair} ({names})")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from transfer_sweep.algorithms.networks.backbones import BackboneError, load_pretrained
 from transfer_sweep.reports.ledger.ledger import FILE, Ledger
-from transfer_sweep.sweep.config.schema import load, profiles
+from transfer_sweep.sweep.config.loader import load, profiles
 
 
 def choose_profile(name: str, asked: str | None, results: Path, available: Callable[[], bool]) -> tuple[str, str]:
@@ -40,7 +40,7 @@ def _lacking_weights(name: str) -> str | None:
     """Why an experiment's ``gpu`` profile has no weights for a backbone; None where it has all it needs."""
     loaded = load(name, "gpu")
     weights = Path(loaded.protocol.weights) if loaded.protocol.weights else None
-    protocols = [loaded.under(entry).protocol for method in loaded.methods for entry in loaded.entries(method)]
+    protocols = [loaded.under(entry).protocol for _, entry, _ in loaded.entries()]
     for backbone in dict.fromkeys(p.backbone for p in protocols if p.training in ("frozen", "finetune")):
         try:
             load_pretrained(str(backbone), weights)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 from pydantic import ValidationError
-from ray import tune
 
 from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.algorithms.base import Algorithm, Params, TrainingError
@@ -19,7 +17,8 @@ from transfer_sweep.datasets import registry as dataset_registry
 from transfer_sweep.datasets.base import Dataset
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.records import Cell, Pair, Protocol, Role, Trial, TrialState, canonical, planned
-from transfer_sweep.sweep.config.schema import RESERVED, Experiment, parse_pair
+from transfer_sweep.sweep.config.schema import Experiment, MethodEntry
+from transfer_sweep.sweep.config.validation import parse_pair
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning.protocols import protocols_of
 
@@ -36,17 +35,14 @@ def search(experiment: Experiment) -> list[Trial]:
         SweepError: params that do not go together.
     """
     cells: list[list[Trial]] = []
-    for name in experiment.methods:
-        method = method_registry.get(name)
-        for entry in experiment.entries(name):
-            settings = configurations(name, entry, experiment.seed)
-            for protocol in protocols_of(experiment.under(entry), method):
-                for pair in _scored_pairs(method, protocol, pairs_of(experiment, entry)):
-                    cell = Cell(experiment.dataset, name, pair, protocol)
-                    order = _generator(experiment.seed, f"{name} {pair.source} {pair.target}").permutation(
-                        len(settings)
-                    )
-                    cells.append([plan_trial(experiment, cell, settings[i], experiment.seed, "search") for i in order])
+    for name, entry, _ in experiment.entries():
+        method, own = method_registry.get(name), experiment.under(entry)
+        settings = configurations(name, entry, experiment.seed)
+        for protocol in protocols_of(own, method):
+            for pair in _scored_pairs(method, protocol, pairs_of(own)):
+                cell = Cell(experiment.dataset, name, pair, protocol)
+                order = _generator(experiment.seed, f"{name} {pair.source} {pair.target}").permutation(len(settings))
+                cells.append([plan_trial(experiment, cell, settings[i], experiment.seed, "search") for i in order])
     rounds = itertools.zip_longest(*cells)
     trials = {trial.id: trial for group in rounds for trial in group if trial is not None}
     return list(trials.values())  # entries of a method that overlap plan a trial once
@@ -142,13 +138,12 @@ def plan_trial(experiment: Experiment, cell: Cell, params: Params, seed: int, ro
     return Trial(key, role, cell, resolved, seed, budget)
 
 
-def pairs_of(experiment: Experiment, entry: Mapping[str, Any]) -> list[Pair]:
-    """The pairs of a method's entry, each once: its own, or the experiment's."""
+def pairs_of(experiment: Experiment) -> list[Pair]:
+    """The pairs of an experiment, each once."""
     domains = dataset_registry.get(experiment.dataset).domains
-    texts = entry.get("pairs", experiment.pairs)
-    if texts == "all":
+    if experiment.pairs == "all":
         return [Pair(*both) for both in itertools.permutations(domains, 2)]
-    return [Pair(*both) for both in dict.fromkeys(parse_pair(str(text), domains, "pairs") for text in texts)]
+    return [Pair(*both) for both in dict.fromkeys(parse_pair(text, domains, "pairs") for text in experiment.pairs)]
 
 
 def _scored_pairs(method: type[Algorithm], protocol: Protocol, pairs: Sequence[Pair]) -> list[Pair]:
@@ -158,40 +153,30 @@ def _scored_pairs(method: type[Algorithm], protocol: Protocol, pairs: Sequence[P
     return list(pairs)
 
 
-def configurations(method: str, entry: Mapping[str, Any], seed: int) -> list[Params]:
-    """The settings of one method: the grid of its lists, or ``samples`` draws; duplicates once.
+def configurations(method: str, entry: MethodEntry, seed: int) -> list[Params]:
+    """The params that an entry asks for: the grid of its lists, or ``samples`` draws; equal ones once.
 
     Draws depend on the seed and the method's name alone, so that adding a method changes no other's.
+
+    Args:
+        method: the entry's.
+        entry: what the experiment's file says of it.
+        seed: the experiment's.
+
+    Raises:
+        SweepError: params that do not go together.
     """
     params_type = method_registry.get(method).params_type
-    space = {k: v for k, v in entry.items() if k not in RESERVED}
-    samples = entry.get("samples")
-    if samples is None:
-        grids = [v if isinstance(v, list) else [v] for v in space.values()]
-        settings = [dict(zip(space, values, strict=True)) for values in itertools.product(*grids)]
-    else:
-        rng = _generator(seed, method)
-        settings = [{k: _draw(v, rng) for k, v in space.items()} for _ in range(samples)]
     unique: dict[str, Params] = {}
-    for setting in settings:
+    for point in entry.points(_generator(seed, method)):
         try:
-            params = params_type.model_validate(setting)
+            params = params_type.model_validate(point)
         except ValidationError as error:
             problem = error.errors()[0]["msg"]
-            raise SweepError(f"methods.{method}: {problem} (params {canonical(setting)})") from None
+            raise SweepError(f"methods.{method}: {problem} (params {canonical(point)})") from None
         unique.setdefault(params.model_dump_json(), params)
     return list(unique.values())
 
 
 def _generator(seed: int, purpose: str) -> np.random.Generator:
     return np.random.default_rng([seed, int.from_bytes(hashlib.sha256(purpose.encode()).digest()[:4])])
-
-
-def _draw(value: Any, rng: np.random.Generator) -> Any:
-    if isinstance(value, list):
-        return value[rng.integers(len(value))]
-    if not isinstance(value, dict):
-        return value
-    ((kind, bounds),) = value.items()
-    drawn = getattr(tune, kind)(*bounds).sample(random_state=rng)
-    return int(drawn) if "randint" in kind else float(f"{drawn:.4g}")

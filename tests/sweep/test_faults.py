@@ -18,9 +18,8 @@ from tests.support.whole_run import DIE_AFTER, EXPERIMENT, read, run
 from transfer_sweep.datasets.offline_digits import OfflineDigits, OfflineDigitsOptions
 from transfer_sweep.reports import report as document
 from transfer_sweep.reports.ledger import ledger as ledger_module
-from transfer_sweep.reports.ledger.ledger import Ledger, LedgerError
-from transfer_sweep.reports.ledger.records import Trial
-from transfer_sweep.sweep.config import schema as experiment
+from transfer_sweep.reports.ledger.ledger import Ledger, LedgerError, TrialRow
+from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.engine import trainable
 from transfer_sweep.sweep.engine.checkpoint_storage import Storage
 from transfer_sweep.sweep.engine.ledger_callback import Recorder
@@ -45,7 +44,7 @@ methods: {source_only: {batch_size: 20}}
 def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TransferTrial:
     """A trial as Tune makes it, in this process."""
     (tmp_path / "deep.yaml").write_text(DEEP)
-    (row,) = plan.search(experiment.load(str(tmp_path / "deep.yaml")))
+    (row,) = plan.search(loader.load(str(tmp_path / "deep.yaml")))
     digits = OfflineDigits(options=OfflineDigitsOptions(channels=1, train=40, test=20))
     domains: dict[tuple[str, str], Any] = {}
     for name in (row.source, row.target):
@@ -192,12 +191,12 @@ def test_a_ledger_that_another_program_has_locked_is_left_alone(
     other.close()
 
 
-def _recorder(ledger: Ledger, row: Trial, folder: Path) -> Recorder:
+def _recorder(ledger: Ledger, row: TrialRow, folder: Path) -> Recorder:
     keeper, storage = Keeper(ledger, folder, "entropy"), Storage.of(str(folder), "deep")
     return Recorder(ledger, {row.id: TrialSpec(row, 3)}, folder, storage, lambda *_: None, keeper)
 
 
-def _tunes(row: Trial, may_go_on: bool = False) -> Any:
+def _tunes(row: TrialRow, may_go_on: bool = False) -> Any:
     """A trial as Tune hands it to a callback."""
     error = RuntimeError("the actor died unexpectedly")
     return SimpleNamespace(

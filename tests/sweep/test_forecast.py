@@ -8,8 +8,8 @@ import pytest
 from transfer_sweep.algorithms import registry
 from transfer_sweep.algorithms.base import Task
 from transfer_sweep.datasets.base import Domain, Samples
-from transfer_sweep.reports.ledger.records import Trial
-from transfer_sweep.sweep.config import schema as experiment
+from transfer_sweep.reports.ledger.ledger import TrialRow
+from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.planning import forecast
 from transfer_sweep.sweep.planning import trials as plan
 from transfer_sweep.sweep.trial import inputs as features
@@ -46,11 +46,13 @@ def test_a_shortened_epoch_has_that_many_steps(monkeypatch: pytest.MonkeyPatch) 
     assert shallow(_task(9), shallow.params_type()).shorten_epoch(1) == 1.0
 
 
-def _expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopping: str) -> tuple[list[Trial], dict[str, float]]:
+def _expected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopping: str
+) -> tuple[list[TrialRow], dict[str, float]]:
     """The forecast where building takes 1 s, an epoch of the largest pair 2 s and all criteria of it 0.5 s."""
     file = tmp_path / "mine.yaml"
     file.write_text(FILE.format(stopping=stopping))
-    loaded = experiment.load(str(file))
+    loaded = loader.load(str(file))
     rows = plan.search(loaded)
     domains = {
         (name, "raw"): Domain(name, Samples(np.zeros((n, 2), np.float32), np.zeros(n, np.int64)))
@@ -91,12 +93,12 @@ def test_inputs_of_another_kind_are_timed_by_themselves(tmp_path: Path, monkeypa
         "dataset: amazon_reviews\npairs: [books-dvd]\n"
         "methods: {logistic_regression: [{C: [1, 2, 3]}, {protocol: {msda: {layers: 1}}}]}\n"
     )
-    loaded = experiment.load(str(file))
+    loaded = loader.load(str(file))
     rows = plan.search(loaded)
     samples = Samples(np.zeros((4, 2), np.float32), np.zeros(4, np.int64))
     domains = {(name, features.representation(row)): Domain(name, samples) for row in rows for name in ("books", "dvd")}
 
-    def measure(row: Trial, *_: object) -> forecast._Cost:
+    def measure(row: TrialRow, *_: object) -> forecast._Cost:
         return forecast._Cost(build=0.0, epoch=100.0 if "msda" in row.protocol else 1.0, thorough=0.0)
 
     monkeypatch.setattr(forecast, "_measure", measure)

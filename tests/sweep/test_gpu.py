@@ -12,10 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.whole_run import read, run
-from transfer_sweep.reports.ledger.ledger import FILE, Ledger
-from transfer_sweep.reports.ledger.records import Trial
+from transfer_sweep.reports.ledger.ledger import FILE, Ledger, TrialRow
 from transfer_sweep.sweep import runner
-from transfer_sweep.sweep.config import schema as experiment
+from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.config.schema import Resources
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import trials as plan
@@ -117,20 +116,20 @@ def test_errors_of_libraries_below_torch_are_out_of_memory_too() -> None:
 
 
 @pytest.fixture
-def rows(tmp_path: Path) -> dict[str, list[Trial]]:
+def rows(tmp_path: Path) -> dict[str, list[TrialRow]]:
     """Trials by method."""
     (tmp_path / "small.yaml").write_text(EXPERIMENT)
-    found: dict[str, list[Trial]] = {}
-    for row in plan.search(experiment.load(str(tmp_path / "small.yaml"))):
+    found: dict[str, list[TrialRow]] = {}
+    for row in plan.search(loader.load(str(tmp_path / "small.yaml"))):
         found.setdefault(row.method, []).append(row)
     return found
 
 
-def _of_size(rows: list[Trial], size: int) -> list[Trial]:
+def _of_size(rows: list[TrialRow], size: int) -> list[TrialRow]:
     return [row for row in rows if json.loads(row.params)["batch_size"] == size]
 
 
-def test_shares_are_measured_once_for_method_backbone_and_batch_size(rows: dict[str, list[Trial]]) -> None:
+def test_shares_are_measured_once_for_method_backbone_and_batch_size(rows: dict[str, list[TrialRow]]) -> None:
     shares = resources.Shares(Resources(), gpus=1)
     (small, other), (large, _) = _of_size(rows["source_only"], 10), _of_size(rows["source_only"], 20)
     assert shares.unmeasured(small, ["H100"], 100) == ["H100"]
@@ -149,7 +148,7 @@ def test_shares_are_measured_once_for_method_backbone_and_batch_size(rows: dict[
 
 
 def test_what_ran_out_of_memory_takes_twice_the_share_in_later_runs_too(
-    rows: dict[str, list[Trial]], tmp_path: Path
+    rows: dict[str, list[TrialRow]], tmp_path: Path
 ) -> None:
     small, other = _of_size(rows["source_only"], 10)
     with Ledger(tmp_path / FILE, write=True) as ledger:
@@ -173,7 +172,7 @@ def test_what_ran_out_of_memory_takes_twice_the_share_in_later_runs_too(
         assert resources.Shares(Resources(gpu=0.25), 1, ledger).of(small) == (1, 1)
 
 
-def test_without_a_gpu_auto_takes_none_and_a_share_by_hand_is_refused(rows: dict[str, list[Trial]]) -> None:
+def test_without_a_gpu_auto_takes_none_and_a_share_by_hand_is_refused(rows: dict[str, list[TrialRow]]) -> None:
     nodes = [{"Alive": True, "Resources": {"CPU": 4.0}}]
     (row,) = rows["mcc"]
     assert resources.Shares(Resources(), gpus=0).of(row) == (1, 0)

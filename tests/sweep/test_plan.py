@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from transfer_sweep.reports.ledger.records import Trial
-from transfer_sweep.sweep.config import schema as experiment
+from transfer_sweep.reports.ledger.ledger import TrialRow
+from transfer_sweep.sweep.config import loader
+from transfer_sweep.sweep.config.schema import Experiment
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import trials as plan
 from transfer_sweep.sweep.progress import run_state as progress
@@ -21,14 +22,14 @@ BASE = {
 }
 
 
-def _load(folder: Path, extra: str = "", methods: dict[str, str] = BASE, name: str = "mine") -> experiment.Experiment:
+def _load(folder: Path, extra: str = "", methods: dict[str, str] = BASE, name: str = "mine") -> Experiment:
     lines = "".join(f"  {method}: {entry}\n" for method, entry in methods.items())
     file = folder / f"{name}.yaml"
     file.write_text(f"dataset: offline_digits\npairs: [rendered-photo, uci-photo]\n{extra}\nmethods:\n{lines}")
-    return experiment.load(str(file))
+    return loader.load(str(file))
 
 
-def _ids(rows: list[Trial]) -> set[str]:
+def _ids(rows: list[TrialRow]) -> set[str]:
     return {row.id for row in rows}
 
 
@@ -154,7 +155,7 @@ def test_a_choice_gets_as_many_whole_runs_as_wanted(tmp_path: Path, state: str, 
 def test_pairs_without_data_are_skipped_and_say_what_brings_it(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("dataset: digits\npairs: [syn_numbers-svhn, svhn-syn_numbers]\nmethods:\n  target_only: {}\n")
-    loaded = experiment.load(str(file))
+    loaded = loader.load(str(file))
     rows, skipped = plan.present(plan.search(loaded), plan.dataset_of(loaded, tmp_path))
     assert [(r.source, r.target) for r in rows] == [("syn_numbers", "syn_numbers")]
     assert list(skipped) == ["svhn-svhn"]
@@ -175,7 +176,7 @@ methods:
     - {dataset_options: {features: tfidf}}
     - {protocol: {msda: {layers: 3}}, pairs: [books-dvd]}
 """)
-    rows = plan.search(experiment.load(str(file)))
+    rows = plan.search(loader.load(str(file)))
     planned = [(json.loads(r.protocol)["backbone"], r.source, json.loads(r.params)["C"]) for r in rows]
     assert sorted(planned) == sorted(
         # C 10, which two entries name, once
@@ -205,7 +206,7 @@ def test_what_is_wrong_in_a_protocol_of_a_method_is_said_in_one_line(tmp_path: P
             f"dataset: amazon_reviews\npairs: all\nmethods:\n  logistic_regression:\n    - {{C: 1}}\n    - {entry}\n"
         )
         with pytest.raises(SweepError) as wrong:
-            experiment.load(str(file))
+            loader.load(str(file))
         assert all(part in str(wrong.value) for part in parts), str(wrong.value)
     with pytest.raises(SweepError, match="mSDA is for vectors"):
         _load(tmp_path, "protocol: {msda: {}}")
@@ -214,7 +215,7 @@ def test_what_is_wrong_in_a_protocol_of_a_method_is_said_in_one_line(tmp_path: P
 # --- a few target labels ---
 
 
-def _few(rows: list[Trial]) -> list[dict[str, object] | None]:
+def _few(rows: list[TrialRow]) -> list[dict[str, object] | None]:
     return [json.loads(row.protocol)["few"] for row in rows]
 
 

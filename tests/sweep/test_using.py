@@ -13,7 +13,7 @@ from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.reports.ledger.artefacts import FEATURES, MODEL
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.sweep.cli import main as cli
-from transfer_sweep.sweep.config import schema as experiment
+from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.planning import trials as plan
 from transfer_sweep.sweep.trial import inputs as features
 from transfer_sweep.sweep.trial import model_files as artefacts
@@ -37,7 +37,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run leaves behind, without its Ray."""
     folder = tmp_path_factory.mktemp("results")
     (folder / "few.yaml").write_text(EXPERIMENT)
-    loaded = experiment.load(str(folder / "few.yaml"), "default", [])
+    loaded = loader.load(str(folder / "few.yaml"), "default", [])
     rows = plan.search(loaded)
     dataset = plan.dataset_of(loaded, None)
     root = folder / "few"
