@@ -40,9 +40,9 @@ def planned(file: str) -> dict[str, str]:
     for profile in ("default", *loader.profiles(file)):
         name = Path(file).stem if profile == "default" else f"{Path(file).stem}/{profile}"
         cells: dict[str, list[str]] = defaultdict(list)
-        for row in trials.search(loader.load(file, profile)):
-            cells[f"{name} {PLAN}"].append(row.id)
-            cells[f"{name} {row.method} {row.source}-{row.target}"].append(row.id)
+        for trial in trials.search(loader.load(file, profile)):
+            cells[f"{name} {PLAN}"].append(trial.id)
+            cells[f"{name} {trial.method} {trial.pair}"].append(trial.id)
         summaries = {cell: f"{len(ids)} {_digest(ids)}" for cell, ids in cells.items()}
         plan = summaries[f"{name} {PLAN}"]
         lines |= {f"{name} {PLAN}": plan} if plan in seen else summaries
