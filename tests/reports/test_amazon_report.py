@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import plans
 from tests.support.small_ledger import PROTOCOL
 from transfer_sweep.reports import report as document
 from transfer_sweep.reports import results
 from transfer_sweep.reports.document import plotting as figures
 from transfer_sweep.reports.ledger.ledger import Ledger
-from transfer_sweep.reports.ledger.records import Trial, canonical
+from transfer_sweep.reports.ledger.records import EpochReport, TrialState, canonical
 from transfer_sweep.reports.sections import tables
 
 COUNTS = {**PROTOCOL, "backbone": "bow5000", "training": "raw", "transductive": False}
@@ -28,7 +29,7 @@ def own(tmp_path: Path) -> results.Results:
     """One trial a cell of dvd → electronics, as a driver writes them."""
     path = tmp_path / "amazon_pad" / "ledger.sqlite"
     rows = [
-        Trial(str(i), "search", "amazon_reviews", canonical(protocol), method, "dvd", "electronics", "{}", 0, 1)
+        plans.trial(str(i), method, "dvd", "electronics", {}, canonical(protocol), budget=1, dataset="amazon_reviews")
         for i, (method, protocol, *_) in enumerate(TRIALS)
     ]
     path.parent.mkdir()
@@ -37,7 +38,7 @@ def own(tmp_path: Path) -> results.Results:
         for row, (_, _, risks, (inputs, learned), accuracy) in zip(rows, TRIALS, strict=True):
             criteria = {"information_maximization": 0.3, "pad_input": inputs, "pad_representation": learned}
             losses = dict(zip(("training_risk", "validation_risk", "passes"), risks, strict=True)) if risks else {}
-            ledger.record_epoch(row.id, 1, accuracy, criteria, losses, seconds=1.0, state="done")
+            ledger.record_epoch(row.id, EpochReport(1, accuracy, criteria, losses, seconds=1.0), state=TrialState.DONE)
     return results.read(path)
 
 
@@ -74,10 +75,11 @@ def test_distances_are_drawn_over_those_of_the_untouched_inputs(own: results.Res
 def test_of_experiments_that_measure_no_risk_the_report_says_nothing_of_it(tmp_path: Path) -> None:
     path = tmp_path / "plain" / "ledger.sqlite"
     path.parent.mkdir()
-    row = Trial("0", "search", "amazon_reviews", canonical(COUNTS), "coral", "dvd", "books", "{}", 0, 1)
+    row = plans.trial("0", "coral", "dvd", "books", {}, canonical(COUNTS), budget=1, dataset="amazon_reviews")
     with Ledger(path, write=True) as ledger:
         ledger.set_plan([row])
-        ledger.record_epoch("0", 1, 70.0, {"information_maximization": 0.1}, {"loss": 1.0}, 1.0, state="done")
+        epoch = EpochReport(1, 70.0, {"information_maximization": 0.1}, {"loss": 1.0}, 1.0)
+        ledger.record_epoch("0", epoch, state=TrialState.DONE)
     plain = results.read(path)
     assert tables.risks(plain, tables.References()) is None
     assert figures.with_distances(plain).empty

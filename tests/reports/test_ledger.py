@@ -12,14 +12,14 @@ import pytest
 
 from tests.support.small_ledger import RUNS, Run, write
 from transfer_sweep.reports.ledger.ledger import SCHEMA_VERSION, Ledger, LedgerError
-from transfer_sweep.reports.ledger.records import canonical
+from transfer_sweep.reports.ledger.records import EpochReport, TrialState, canonical
 
-TRIAL = Run("dann", "amazon", "webcam", {"lr": 0.1}, [], budget=10).row
-OTHER = Run("dann", "amazon", "webcam", {"lr": 0.2}, [], budget=10).row
+TRIAL = Run("dann", "amazon", "webcam", {"lr": 0.1}, [], budget=10).trial
+OTHER = Run("dann", "amazon", "webcam", {"lr": 0.2}, [], budget=10).trial
 
 
 def record(ledger: Ledger, epoch: int, accuracy: float = 50.0, trial: str = TRIAL.id) -> None:
-    ledger.record_epoch(trial, epoch, accuracy, {"entropy": -1.0}, {"loss": 0.5}, seconds=0.1)
+    ledger.record_epoch(trial, EpochReport(epoch, accuracy, {"entropy": -1.0}, {"loss": 0.5}, seconds=0.1))
 
 
 @pytest.fixture
@@ -34,12 +34,12 @@ import itertools
 from pathlib import Path
 from tests.support.small_ledger import Run
 from transfer_sweep.reports.ledger.ledger import Ledger
-row = Run("dann", "amazon", "webcam", {{"lr": 0.1}}, [], budget=10).row
+trial = Run("dann", "amazon", "webcam", {{"lr": 0.1}}, [], budget=10).trial
 ledger = Ledger(Path({str(path)!r}), write=True)
 ledger.set_plan([row])
 ledger.start(row.id, {{"cpu": 1}})
 for epoch in itertools.count(1):
-    ledger.record_epoch(row.id, epoch, 50.0, {{}}, {{}}, seconds=0.1)
+    ledger.record_epoch(trial.id, EpochReport(epoch, 50.0, {{}}, {{}}, seconds=0.1))
     print(epoch, flush=True)
 """
     environment = {"PYTHONPATH": ":".join(p for p in sys.path if p), "PATH": ""}
@@ -91,7 +91,7 @@ def test_a_new_plan_keeps_the_results_of_the_old_one_out_of_sight(path: Path) ->
     with Ledger(path, write=True) as ledger:
         ledger.set_plan([TRIAL])
         record(ledger, 1)
-        ledger.finish(TRIAL.id, "done")
+        ledger.finish(TRIAL.id, TrialState.DONE)
         ledger.set_plan([OTHER])
         assert ledger.trials()["id"].tolist() == [OTHER.id]
         assert ledger.epochs().empty
@@ -106,7 +106,7 @@ def test_the_last_epoch_and_the_end_of_a_trial_are_one_transaction(path: Path) -
     with Ledger(path, write=True) as ledger:
         ledger.set_plan([TRIAL])
         ledger.start(TRIAL.id, {"cpu": 0.5})
-        ledger.record_epoch(TRIAL.id, 1, 50.0, {}, {}, 0.1, artefacts={"logits": "a.npz"}, state="stopped")
+        ledger.record_epoch(TRIAL.id, EpochReport(1, 50.0, {}, {}, 0.1), {"logits": "a.npz"}, TrialState.STOPPED)
         (trial,) = ledger.trials().to_dict("records")
     assert (trial["state"], trial["attempts"]) == ("stopped", 1)
     assert json.loads(trial["artefacts"]) == {"logits": "a.npz"}
@@ -126,7 +126,9 @@ def test_an_epoch_of_an_unknown_trial_is_refused_and_changes_nothing(path: Path)
 def test_what_is_not_a_number_is_kept_as_null(path: Path) -> None:
     with Ledger(path, write=True) as ledger:
         ledger.set_plan([TRIAL])
-        ledger.record_epoch(TRIAL.id, 1, math.nan, {"entropy": math.nan, "bnm": 0.5}, {"loss": math.inf}, 0.1)
+        ledger.record_epoch(
+            TRIAL.id, EpochReport(1, math.nan, {"entropy": math.nan, "bnm": 0.5}, {"loss": math.inf}, 0.1)
+        )
         (epoch,) = ledger.epochs().to_dict("records")
     assert epoch["target_accuracy"] is None
     assert json.loads(epoch["criteria"]) == {"entropy": None, "bnm": 0.5}
@@ -138,7 +140,7 @@ def test_outcomes_are_the_last_epoch_of_each_trial_with_the_sums_of_all(path: Pa
     with Ledger(path) as ledger:
         outcomes = ledger.outcomes()
         epochs = ledger.epochs()
-    assert outcomes["id"].tolist() == [run.row.id for run in RUNS]
+    assert outcomes["id"].tolist() == [run.trial.id for run in RUNS]
     last = epochs.sort_values("epoch").groupby("trial").tail(1).set_index("trial")
     assert outcomes["target_accuracy"].tolist() == last.loc[outcomes["id"], "target_accuracy"].tolist()
     assert outcomes["epochs_spent"].tolist() == [len(run.epochs) for run in RUNS]
@@ -148,8 +150,8 @@ def test_outcomes_are_the_last_epoch_of_each_trial_with_the_sums_of_all(path: Pa
 def test_history_is_that_of_the_asked_trials(path: Path) -> None:
     write(path, RUNS)
     with Ledger(path) as ledger:
-        history = ledger.history([RUNS[2].row.id, RUNS[0].row.id])
-    assert set(history["trial"]) == {RUNS[0].row.id, RUNS[2].row.id}
+        history = ledger.history([RUNS[2].trial.id, RUNS[0].trial.id])
+    assert set(history["trial"]) == {RUNS[0].trial.id, RUNS[2].trial.id}
     assert history["epoch"].tolist() == [1, 2, 3, 1, 2, 3]
 
 

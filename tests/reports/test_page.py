@@ -16,6 +16,7 @@ from transfer_sweep.reports.document import plotting as figures
 from transfer_sweep.reports.document.elements import Drawing
 from transfer_sweep.reports.formats import html
 from transfer_sweep.reports.ledger.ledger import Ledger
+from transfer_sweep.reports.ledger.records import EpochReport, TrialState
 from transfer_sweep.reports.report import Format
 from transfer_sweep.reports.sections import summary
 from transfer_sweep.sweep.cli import results as reading
@@ -258,7 +259,8 @@ def test_watching_writes_until_everything_has_ended(monkeypatch: pytest.MonkeyPa
         seen.append(out.read_text())
         if len(seen) == 2:
             with Ledger(path, write=True) as ledger:
-                ledger.record_epoch(runs[-1].row.id, 3, 60.0, {"information_maximization": 1.0}, {}, 1.0, state="done")
+                last = EpochReport(3, 60.0, {"information_maximization": 1.0}, {}, 1.0)
+                ledger.record_epoch(runs[-1].trial.id, last, state=TrialState.DONE)
 
     monkeypatch.setattr(reading.time, "sleep", meanwhile)
     reading.report(path.parent.name, tmp_path, output=out, watch=True)

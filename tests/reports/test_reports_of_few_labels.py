@@ -13,7 +13,7 @@ from transfer_sweep.reports import results
 from transfer_sweep.reports.document import plotting as figures
 from transfer_sweep.reports.document.elements import text_of
 from transfer_sweep.reports.formats import epoch_logs as logs
-from transfer_sweep.reports.ledger import few_labels
+from transfer_sweep.reports.ledger.records import FewLabels, Protocol
 from transfer_sweep.reports.report import Format
 from transfer_sweep.reports.sections import few_labels as semi_supervised
 from transfer_sweep.reports.sections import tables, transferability
@@ -54,14 +54,14 @@ def own(tmp_path: Path) -> results.Results:
 
 
 def test_settings_in_words_and_in_names() -> None:
-    settings = [None, few(3), few(0, classes=15), few(1, source=False)]
-    assert [few_labels.text(s) for s in settings] == [
-        "",
+    settings = [FewLabels(3), FewLabels(0, classes=15), FewLabels(1, source=False)]
+    assert [setting.text() for setting in settings] == [
         "3 per class",
         "0 per class, of 15 classes",
         "1 per class, without source",
     ]
-    assert [few_labels.tag(s) for s in settings] == ["", "+3", "+0of15", "+1only"]
+    assert [setting.tag for setting in settings] == ["+3", "+0of15", "+1only"]
+    assert Protocol("pixels").few_text == Protocol("pixels").few_tag == ""
 
 
 def test_what_saw_a_few_labels_is_never_ranked_and_has_no_published_number_beside_it(own: results.Results) -> None:

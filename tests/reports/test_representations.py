@@ -11,6 +11,7 @@ from transfer_sweep.reports import results
 from transfer_sweep.reports.ledger import artefacts as kept
 from transfer_sweep.reports.ledger.artefacts import Features
 from transfer_sweep.reports.ledger.ledger import Ledger
+from transfer_sweep.reports.ledger.records import EpochReport
 from transfer_sweep.reports.report import Format
 from transfer_sweep.reports.sections import representations
 
@@ -35,7 +36,7 @@ def keep(path: Path, runs: list[Run], found: Features) -> None:
             accuracy, score, seen = run.epochs[-1]
             criteria = {"information_maximization": score, "predicted_classes": seen, "source_validation": 50.0}
             artefacts = {kept.FEATURES: f"features/{number}.npz"}
-            ledger.record_epoch(run.row.id, len(run.epochs), accuracy, criteria, {}, 0.5, artefacts)
+            ledger.record_epoch(run.trial.id, EpochReport(len(run.epochs), accuracy, criteria, {}, 0.5), artefacts)
 
 
 @pytest.fixture

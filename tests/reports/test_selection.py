@@ -10,6 +10,7 @@ import pytest
 from tests.support.small_ledger import PAIRS, RUNS, Run, experiment, params, write
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.ledger import Ledger
+from transfer_sweep.reports.ledger.records import EpochReport
 
 
 def read(path: Path, runs: list[Run]) -> pd.DataFrame:
@@ -170,7 +171,7 @@ def test_a_trial_that_saw_target_labels_has_no_vote_among_those_that_saw_none(tm
     with Ledger(path, write=True) as ledger:
         for run, logits in zip(runs, (one, other), strict=True):
             np.savez(path.parent / f"{run.method}.npz", target=logits)
-            ledger.record_epoch(run.row.id, 1, 50.0, {}, {}, 1.0, {"logits": f"{run.method}.npz"})
+            ledger.record_epoch(run.trial.id, EpochReport(1, 50.0, {}, {}, 1.0), {"logits": f"{run.method}.npz"})
         found = selection.with_derived(selection.candidates(ledger)).set_index("method")
     # Sure as it is, the second would have made three of the first's four predictions wrong.
     assert found.loc["dann", "pair_ensemble"] == 100

@@ -426,7 +426,7 @@ def test_several_experiments_make_one_report(tmp_path: Path) -> None:
 def test_former_plans_are_shown_on_request_only(tmp_path: Path) -> None:
     path = experiment(tmp_path, RUNS)
     with Ledger(path, write=True) as ledger:
-        ledger.set_plan(run.row for run in RUNS if run.method == "dann")
+        ledger.set_plan(run.trial for run in RUNS if run.method == "dann")
     assert set(results.read(path).records["method"]) == {"dann"}
     assert set(results.read(path, everything=True).records["method"]) == {"dann", "source_only"}
 

@@ -9,18 +9,19 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from tests.support import small_ledger
+from tests.support import plans, small_ledger
 from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.algorithms.base import Algorithm
 from transfer_sweep.datasets.base import Domain
 from transfer_sweep.datasets.offline_digits import OfflineDigits, OfflineDigitsOptions
 from transfer_sweep.reports import selection
-from transfer_sweep.reports.ledger import artefacts as kept
+from transfer_sweep.reports.ledger import artefacts
 from transfer_sweep.reports.ledger.ledger import Ledger
-from transfer_sweep.reports.ledger.records import Trial
+from transfer_sweep.reports.ledger.pruning import ArtefactPruner
+from transfer_sweep.reports.ledger.records import EpochReport, Protocol, Training, Trial, TrialState
 from transfer_sweep.sweep.errors import SweepError
-from transfer_sweep.sweep.trial import model_files as artefacts
-from transfer_sweep.sweep.trial import task as tasks
+from transfer_sweep.sweep.trial.model_files import load_model, save_model
+from transfer_sweep.sweep.trial.task import Scoring, TaskConfig, build_trial
 
 
 @pytest.fixture(scope="module")
@@ -29,17 +30,15 @@ def domains() -> dict[str, Domain]:
     return {name: digits.load(name) for name in ("rendered", "photo")}
 
 
-def _row(method: str) -> Trial:
-    return dataclasses.replace(small_ledger.RUNS[0].row, id=f"ab{method}", method=method)
+def _trial(method: str) -> Trial:
+    training: Training = "raw" if method_registry.get(method).family == "shallow" else "scratch"
+    protocol = Protocol("small_cnn", training, holdout=0.2)
+    return plans.trial(f"ab{method}", method, "rendered", "photo", protocol=protocol.text)
 
 
-def _task(method: str, domains: dict[str, Domain]) -> tuple[Algorithm, tasks.Scoring]:
-    cls = method_registry.get(method)
-    training = "raw" if cls.family == "shallow" else "scratch"
-    setting = tasks.Setting(0.2, 0, epochs=2, num_classes=10, backbone="small_cnn", training=training)
-    model, scoring = tasks.build(cls, cls.params_type(), domains["rendered"], domains["photo"], setting, "cpu")
-    assert isinstance(model, Algorithm)
-    return model, scoring
+def _task(method: str, domains: dict[str, Domain]) -> tuple[Algorithm, Scoring]:
+    config = TaskConfig(epochs=2, num_classes=10)
+    return build_trial(_trial(method), domains["rendered"], domains["photo"], config, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -48,9 +47,9 @@ def _task(method: str, domains: dict[str, Domain]) -> tuple[Algorithm, tasks.Sco
 def test_a_saved_model_predicts_as_the_trained_one_did(domains: dict[str, Domain], method: str, tmp_path: Path) -> None:
     trained, _ = _task(method, domains)
     trained.fit_epoch()
-    path = tmp_path / artefacts.save_model(tmp_path, _row(method), 2, 10, trained)
-    config, state = artefacts.load_model(path)
-    assert config["trial"] == dataclasses.asdict(_row(method))
+    path = tmp_path / save_model(tmp_path, _trial(method), 2, 10, trained)
+    config, state = load_model(path)
+    assert config["trial"] == _trial(method).encode()
     assert config["input_shape"] == list(domains["photo"].train.inputs.shape[1:])
     new, _ = _task(method, domains)
     new.load_model_state(state)
@@ -64,7 +63,7 @@ def test_a_mean_teacher_is_saved_with_its_student_and_without_optimizers(
 ) -> None:
     trained, _ = _task("self_ensembling", domains)
     trained.fit_epoch()
-    path = tmp_path / artefacts.save_model(tmp_path, _row("self_ensembling"), 2, 10, trained)
+    path = tmp_path / save_model(tmp_path, _trial("self_ensembling"), 2, 10, trained)
     with safe_open(path, framework="pt") as file:
         names = list(file.keys())
     assert {name.split(".")[1] for name in names} == {"network", "teacher"}
@@ -73,11 +72,11 @@ def test_a_mean_teacher_is_saved_with_its_student_and_without_optimizers(
 
 def test_a_model_that_is_none_gets_one_line(tmp_path: Path) -> None:
     with pytest.raises(SweepError, match="no model at"):
-        artefacts.load_model(tmp_path / "absent.safetensors")
+        load_model(tmp_path / "absent.safetensors")
     pickled = tmp_path / "pickled.safetensors"
     torch.save({"weight": torch.zeros(2)}, pickled)
     with pytest.raises(SweepError, match="cannot be read") as refused:
-        artefacts.load_model(pickled)
+        load_model(pickled)
     assert "\n" not in str(refused.value)
 
 
@@ -90,7 +89,7 @@ def test_features_are_of_both_domains_and_confusions_of_the_scored_samples(
     scored = scoring(trained, thorough=True)
     assert scored.features is not None
     path = tmp_path / artefacts.save_features(tmp_path, "abc", scored.features)
-    found = kept.read(path)
+    found = artefacts.read(path)
     assert found is not None
     test = domains["photo"].test
     assert test is not None
@@ -103,7 +102,7 @@ def test_features_are_of_both_domains_and_confusions_of_the_scored_samples(
     np.testing.assert_array_equal(found.target_predictions, on_target.logits.argmax(axis=1))
     assert len(found.source) == len(found.source_labels) == 80
     path.write_bytes(path.read_bytes()[:100])
-    assert kept.read(path) is None
+    assert artefacts.read(path) is None
 
 
 def test_only_the_chosen_trials_and_those_that_run_keep_their_files(tmp_path: Path) -> None:
@@ -113,21 +112,23 @@ def test_only_the_chosen_trials_and_those_that_run_keep_their_files(tmp_path: Pa
     files = {}
     with Ledger(tmp_path / "ledger.sqlite", write=True) as ledger:
         for run in runs:
-            key = run.row.id
-            paths = {kind: artefacts.path_of(kind, key.replace("/", "_")) for kind in (kept.MODEL, kept.FEATURES)}
+            key = run.trial.id
+            paths = {
+                kind: artefacts.path_of(kind, key.replace("/", "_")) for kind in (artefacts.MODEL, artefacts.FEATURES)
+            }
             files[key] = paths
         for run in runs:
-            for path in files[run.row.id].values():
+            for path in files[run.trial.id].values():
                 (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
                 (tmp_path / path).write_bytes(b"")
-            texts = {kind: str(path) for kind, path in files[run.row.id].items()} | {"logits": "logits/x.npz"}
+            texts = {kind: str(path) for kind, path in files[run.trial.id].items()} | {"logits": "logits/x.npz"}
             epoch = len(run.epochs)
             accuracy, score, seen = run.epochs[-1]
             criteria = {"information_maximization": score, "predicted_classes": seen}
-            ledger.record_epoch(run.row.id, epoch, accuracy, criteria, {}, 0.5, texts)
-        artefacts.Keeper(ledger, tmp_path, selection.DEFAULT).tidy()
+            ledger.record_epoch(run.trial.id, EpochReport(epoch, accuracy, criteria, {}, 0.5), texts)
+        ArtefactPruner(ledger, tmp_path, selection.DEFAULT).prune()
         chosen = {str(key) for key in selection.choose(selection.candidates(ledger))["id"]}
-        expected = chosen | {running.row.id}
+        expected = chosen | {running.trial.id}
         trials = ledger.trials()
     assert len(chosen) == 6
     for key, text in zip(trials["id"], trials["artefacts"], strict=True):
@@ -139,7 +140,7 @@ def test_only_the_chosen_trials_and_those_that_run_keep_their_files(tmp_path: Pa
 
 def _with_model(folder: Path, runs: list[small_ledger.Run], of: small_ledger.Run) -> Path:
     small_ledger.write(folder / "ledger.sqlite", runs)
-    path = folder / artefacts.path_of(kept.MODEL, of.row.id)
+    path = folder / artefacts.path_of(artefacts.MODEL, of.trial.id)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"")
     return path
@@ -150,7 +151,7 @@ def test_a_trial_that_leads_while_it_runs_takes_no_model_away(tmp_path: Path) ->
     leads = dataclasses.replace(best, params={"lr": 0.5}, epochs=[(60.0, 9.0, 1.0)], state=None)
     path = _with_model(tmp_path, [*small_ledger.RUNS, leads], best)
     with Ledger(tmp_path / "ledger.sqlite", write=True) as ledger:
-        artefacts.Keeper(ledger, tmp_path, selection.DEFAULT).tidy()
+        ArtefactPruner(ledger, tmp_path, selection.DEFAULT).prune()
     assert path.exists()
 
 
@@ -158,18 +159,18 @@ def test_models_of_former_plans_stay(tmp_path: Path) -> None:
     best = small_ledger.RUNS[2]
     path = _with_model(tmp_path, small_ledger.RUNS, best)
     with Ledger(tmp_path / "ledger.sqlite", write=True) as ledger:
-        ledger.set_plan(run.row for run in small_ledger.RUNS if run.method == "source_only")
-        artefacts.Keeper(ledger, tmp_path, selection.DEFAULT).tidy()
+        ledger.set_plan(run.trial for run in small_ledger.RUNS if run.method == "source_only")
+        ArtefactPruner(ledger, tmp_path, selection.DEFAULT).prune()
     assert path.exists()
 
 
 def test_a_criterion_that_compares_trials_waits_for_all_of_them(tmp_path: Path) -> None:
-    waiting = dataclasses.replace(small_ledger.RUNS[1], params={"lr": 0.5}, epochs=[], state="pending")
+    waiting = dataclasses.replace(small_ledger.RUNS[1], params={"lr": 0.5}, epochs=[], state=TrialState.PENDING)
     path = _with_model(tmp_path, [*small_ledger.RUNS, waiting], small_ledger.RUNS[1])
     with Ledger(tmp_path / "ledger.sqlite", write=True) as ledger:
-        artefacts.Keeper(ledger, tmp_path, "im_and_source").tidy()
+        ArtefactPruner(ledger, tmp_path, "im_and_source").prune()
         assert path.exists()
-        artefacts.Keeper(ledger, tmp_path, selection.DEFAULT, seconds=3600).now_and_then()
+        ArtefactPruner(ledger, tmp_path, selection.DEFAULT, seconds=3600).maybe_prune()
         assert path.exists()
-        artefacts.Keeper(ledger, tmp_path, selection.DEFAULT, seconds=0).now_and_then()
+        ArtefactPruner(ledger, tmp_path, selection.DEFAULT, seconds=0).maybe_prune()
         assert not path.exists()

@@ -18,15 +18,17 @@ from tests.support.whole_run import DIE_AFTER, EXPERIMENT, read, run
 from transfer_sweep.datasets.offline_digits import OfflineDigits, OfflineDigitsOptions
 from transfer_sweep.reports import report as document
 from transfer_sweep.reports.ledger import ledger as ledger_module
-from transfer_sweep.reports.ledger.ledger import Ledger, LedgerError, TrialRow
+from transfer_sweep.reports.ledger.ledger import Ledger, LedgerError
+from transfer_sweep.reports.ledger.pruning import ArtefactPruner
+from transfer_sweep.reports.ledger.records import EpochReport, Trial, TrialState
 from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.engine import trainable
 from transfer_sweep.sweep.engine.checkpoint_storage import Storage
-from transfer_sweep.sweep.engine.ledger_callback import Recorder
+from transfer_sweep.sweep.engine.ledger_callback import LedgerCallback
 from transfer_sweep.sweep.engine.trainable import CHECKPOINT, Shared, TransferTrial, TrialSpec
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import trials as plan
-from transfer_sweep.sweep.trial.model_files import Keeper
+from transfer_sweep.sweep.resources.gpu_memory import Memory
 
 # --- checkpoints ---
 
@@ -47,7 +49,7 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TransferTrial:
     (row,) = plan.search(loader.load(str(tmp_path / "deep.yaml")))
     digits = OfflineDigits(options=OfflineDigitsOptions(channels=1, train=40, test=20))
     domains: dict[tuple[str, str], Any] = {}
-    for name in (row.source, row.target):
+    for name in row.pair:
         domain = digits.load(name)
         assert domain.test is not None
         parts = (domain.train.inputs, domain.train.labels, domain.test.inputs, domain.test.labels)
@@ -56,7 +58,20 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TransferTrial:
     monkeypatch.setattr(trainable.ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "here"))
     monkeypatch.setattr(trainable.gc, "freeze", lambda: None)
     storage = Storage.of(str(tmp_path), "deep")
-    shared = Shared({row.id: TrialSpec(row, 3)}, domains, storage, str(tmp_path), "here", num_classes=10)
+    shared = Shared(
+        specs={row.id: TrialSpec(row)},
+        domains=domains,
+        storage=storage,
+        folder=str(tmp_path),
+        node="here",
+        epochs=3,
+        num_classes=10,
+        criterion="entropy",
+        checkpoint_seconds=20,
+        pretrained={},
+        proxy_a_distance=False,
+        memory=Memory(),
+    )
     made = TransferTrial.__new__(TransferTrial)
     made.setup({"trial": {"id": row.id}}, shared)
     return made
@@ -150,13 +165,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_ends_a_ledger_with_what_it_held(small_disk: Path) -> None:
     path = small_disk / "small" / "ledger.sqlite"
-    trial = Run("dann", "amazon", "webcam", {"lr": 0.1}, [], budget=10).row
+    trial = Run("dann", "amazon", "webcam", {"lr": 0.1}, [], budget=10).trial
     said = 0
     with Ledger(path, write=True) as ledger:
         ledger.set_plan([trial])
         with pytest.raises(sqlite3.OperationalError, match="full"):
             for epoch in range(1, 100_000):
-                ledger.record_epoch(trial.id, epoch, 50.0, {"entropy": -1.0}, {"loss": 0.5}, 0.1)
+                ledger.record_epoch(trial.id, EpochReport(epoch, 50.0, {"entropy": -1.0}, {"loss": 0.5}, 0.1))
                 said = epoch
     assert said > 0
     with Ledger(path) as ledger:
@@ -184,19 +199,19 @@ def test_a_ledger_that_another_program_has_locked_is_left_alone(
         before = ledger.epochs()
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(sqlite3.OperationalError, match="locked"):
-            ledger.record_epoch(RUNS[0].row.id, 9, 50.0, {}, {}, 0.1)
+            ledger.record_epoch(RUNS[0].trial.id, EpochReport(9, 50.0, {}, {}, 0.1))
         other.execute("ROLLBACK")
         assert ledger.epochs().equals(before)
-        ledger.record_epoch(RUNS[0].row.id, 9, 50.0, {}, {}, 0.1)
+        ledger.record_epoch(RUNS[0].trial.id, EpochReport(9, 50.0, {}, {}, 0.1))
     other.close()
 
 
-def _recorder(ledger: Ledger, row: TrialRow, folder: Path) -> Recorder:
-    keeper, storage = Keeper(ledger, folder, "entropy"), Storage.of(str(folder), "deep")
-    return Recorder(ledger, {row.id: TrialSpec(row, 3)}, folder, storage, lambda *_: None, keeper)
+def _recorder(ledger: Ledger, row: Trial, folder: Path) -> LedgerCallback:
+    pruner, storage = ArtefactPruner(ledger, folder, "entropy"), Storage.of(str(folder), "deep")
+    return LedgerCallback(ledger, {row.id: TrialSpec(row)}, folder, storage, lambda _: None, pruner)
 
 
-def _tunes(row: TrialRow, may_go_on: bool = False) -> Any:
+def _tunes(row: Trial, may_go_on: bool = False) -> Any:
     """A trial as Tune hands it to a callback."""
     error = RuntimeError("the actor died unexpectedly")
     return SimpleNamespace(
@@ -207,12 +222,12 @@ def _tunes(row: TrialRow, may_go_on: bool = False) -> Any:
 def test_a_disk_that_is_full_for_a_trial_is_no_failure_of_it_and_ends_the_run(
     trial: TransferTrial, small_disk: Path, tmp_path: Path
 ) -> None:
-    row = trial._spec.row
+    row = trial._spec.trial
     trial._folder = small_disk
     with pytest.raises(OSError, match="No space"):
         (small_disk / "ballast").write_bytes(bytes(4 * 2**20))
     result = trial.step()
-    assert result["state"] == "failed"
+    assert result["report"].state is TrialState.FAILED
     assert not list(small_disk.rglob("*.part"))
     with Ledger(tmp_path / "ledger.sqlite", write=True) as ledger:
         ledger.set_plan([row])
@@ -227,7 +242,7 @@ def test_a_disk_that_is_full_for_a_trial_is_no_failure_of_it_and_ends_the_run(
 
 
 def test_a_trial_whose_process_goes_before_it_began_is_tried_again(trial: TransferTrial, tmp_path: Path) -> None:
-    row = trial._spec.row
+    row = trial._spec.trial
     with Ledger(tmp_path / "ledger.sqlite", write=True) as ledger:
         ledger.set_plan([row])
         recorder = _recorder(ledger, row, tmp_path)

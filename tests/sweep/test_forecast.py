@@ -1,5 +1,6 @@
 """The forecast of a run: what is timed, and how it is added up."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,13 @@ import pytest
 from transfer_sweep.algorithms import registry
 from transfer_sweep.algorithms.base import Task
 from transfer_sweep.datasets.base import Domain, Samples
-from transfer_sweep.reports.ledger.ledger import TrialRow
+from transfer_sweep.datasets.offline_digits import OfflineDigits
+from transfer_sweep.reports.ledger.records import Trial
 from transfer_sweep.sweep.config import loader
+from transfer_sweep.sweep.config.schema import Experiment
 from transfer_sweep.sweep.planning import forecast
 from transfer_sweep.sweep.planning import trials as plan
-from transfer_sweep.sweep.trial import inputs as features
+from transfer_sweep.sweep.trial import inputs
 
 FILE = """
 dataset: offline_digits
@@ -46,23 +49,34 @@ def test_a_shortened_epoch_has_that_many_steps(monkeypatch: pytest.MonkeyPatch) 
     assert shallow(_task(9), shallow.params_type()).shorten_epoch(1) == 1.0
 
 
-def _expected(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopping: str
-) -> tuple[list[TrialRow], dict[str, float]]:
+def _forecast(
+    monkeypatch: pytest.MonkeyPatch,
+    loaded: Experiment,
+    domains: dict[tuple[str, str], Domain],
+    cost: Callable[[Trial], forecast._Cost],
+    slots: int,
+) -> forecast.Forecast:
+    """The forecast of a whole experiment where its domains and what trials cost are these."""
+    monkeypatch.setattr(inputs, "load", lambda *_: domains)
+    monkeypatch.setattr(forecast._Stopwatch, "cost", lambda _, trial: cost(trial))
+    ten_classes = OfflineDigits()
+    return forecast.forecast(loaded, plan.search(loaded), ten_classes, Path(), lambda *_: None, slots)
+
+
+def _expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopping: str) -> tuple[list[Trial], dict[str, float]]:
     """The forecast where building takes 1 s, an epoch of the largest pair 2 s and all criteria of it 0.5 s."""
     file = tmp_path / "mine.yaml"
     file.write_text(FILE.format(stopping=stopping))
     loaded = loader.load(str(file))
-    rows = plan.search(loaded)
     domains = {
         (name, "raw"): Domain(name, Samples(np.zeros((n, 2), np.float32), np.zeros(n, np.int64)))
         for name, n in SIZES.items()
     }
-    monkeypatch.setattr(forecast, "_measure", lambda *_: forecast._Cost(build=1.0, epoch=2.0, thorough=0.5))
-    expected = forecast.forecast(loaded, rows, domains, num_classes=10, slots=2)
+    cost = forecast._Cost(build=1.0, epoch=2.0, all_criteria=0.5)
+    expected = _forecast(monkeypatch, loaded, domains, lambda _: cost, slots=2)
     total = sum(expected.core_seconds.values())
     assert expected.seconds == pytest.approx(forecast.START_SECONDS + total / 2)
-    return rows, dict(expected.core_seconds)
+    return plan.search(loaded), dict(expected.core_seconds)
 
 
 def test_without_stopping_every_trial_and_confirmation_takes_its_budget(
@@ -94,13 +108,13 @@ def test_inputs_of_another_kind_are_timed_by_themselves(tmp_path: Path, monkeypa
         "methods: {logistic_regression: [{C: [1, 2, 3]}, {protocol: {msda: {layers: 1}}}]}\n"
     )
     loaded = loader.load(str(file))
-    rows = plan.search(loaded)
     samples = Samples(np.zeros((4, 2), np.float32), np.zeros(4, np.int64))
-    domains = {(name, features.representation(row)): Domain(name, samples) for row in rows for name in ("books", "dvd")}
+    domains = {
+        (name, trial.representation): Domain(name, samples) for trial in plan.search(loaded) for name in trial.pair
+    }
 
-    def measure(row: TrialRow, *_: object) -> forecast._Cost:
-        return forecast._Cost(build=0.0, epoch=100.0 if "msda" in row.protocol else 1.0, thorough=0.0)
+    def cost(trial: Trial) -> forecast._Cost:
+        return forecast._Cost(build=0.0, epoch=100.0 if "msda" in trial.protocol.inputs else 1.0, all_criteria=0.0)
 
-    monkeypatch.setattr(forecast, "_measure", measure)
-    spent = forecast.forecast(loaded, rows, domains, num_classes=2, slots=1).core_seconds
+    spent = _forecast(monkeypatch, loaded, domains, cost, slots=1).core_seconds
     assert spent == {"logistic_regression": pytest.approx(3 * 1.0 + 100.0 + 4 * forecast.TRIAL_SECONDS)}

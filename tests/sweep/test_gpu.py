@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.whole_run import read, run
-from transfer_sweep.reports.ledger.ledger import FILE, Ledger, TrialRow
-from transfer_sweep.sweep import runner
+from transfer_sweep.reports.ledger.ledger import FILE, Ledger
+from transfer_sweep.reports.ledger.records import Trial, TrialState
 from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.config.schema import Resources
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import trials as plan
+from transfer_sweep.sweep.planning.profiles import choose_profile
 from transfer_sweep.sweep.resources import gpu_memory as gpu
 from transfer_sweep.sweep.resources import shares as resources
 from transfer_sweep.sweep.resources.gpu_memory import Footprint
@@ -116,20 +117,20 @@ def test_errors_of_libraries_below_torch_are_out_of_memory_too() -> None:
 
 
 @pytest.fixture
-def rows(tmp_path: Path) -> dict[str, list[TrialRow]]:
+def rows(tmp_path: Path) -> dict[str, list[Trial]]:
     """Trials by method."""
     (tmp_path / "small.yaml").write_text(EXPERIMENT)
-    found: dict[str, list[TrialRow]] = {}
+    found: dict[str, list[Trial]] = {}
     for row in plan.search(loader.load(str(tmp_path / "small.yaml"))):
         found.setdefault(row.method, []).append(row)
     return found
 
 
-def _of_size(rows: list[TrialRow], size: int) -> list[TrialRow]:
-    return [row for row in rows if json.loads(row.params)["batch_size"] == size]
+def _of_size(rows: list[Trial], size: int) -> list[Trial]:
+    return [row for row in rows if row.params["batch_size"] == size]
 
 
-def test_shares_are_measured_once_for_method_backbone_and_batch_size(rows: dict[str, list[TrialRow]]) -> None:
+def test_shares_are_measured_once_for_method_backbone_and_batch_size(rows: dict[str, list[Trial]]) -> None:
     shares = resources.Shares(Resources(), gpus=1)
     (small, other), (large, _) = _of_size(rows["source_only"], 10), _of_size(rows["source_only"], 20)
     assert shares.unmeasured(small, ["H100"], 100) == ["H100"]
@@ -148,7 +149,7 @@ def test_shares_are_measured_once_for_method_backbone_and_batch_size(rows: dict[
 
 
 def test_what_ran_out_of_memory_takes_twice_the_share_in_later_runs_too(
-    rows: dict[str, list[TrialRow]], tmp_path: Path
+    rows: dict[str, list[Trial]], tmp_path: Path
 ) -> None:
     small, other = _of_size(rows["source_only"], 10)
     with Ledger(tmp_path / FILE, write=True) as ledger:
@@ -163,16 +164,16 @@ def test_what_ran_out_of_memory_takes_twice_the_share_in_later_runs_too(
         assert again.of(other) == (1, 2 * gpu.one_of(13))
         # Shares given by hand are doubled for the trial alone.
         ledger.start(small.id, {"cpu": 1, "gpu": 0.25})
-        ledger.finish(small.id, "oom", "CUDA out of memory")
+        ledger.finish(small.id, TrialState.OOM, "CUDA out of memory")
         by_hand = resources.Shares(Resources(gpu=0.25), 1, ledger)
         assert by_hand.of(small) == (1, 0.5)
         assert by_hand.of(other) == (1, 0.25)
         ledger.start(small.id, {"cpu": 1, "gpu": 1})
-        ledger.finish(small.id, "oom", "CUDA out of memory")
+        ledger.finish(small.id, TrialState.OOM, "CUDA out of memory")
         assert resources.Shares(Resources(gpu=0.25), 1, ledger).of(small) == (1, 1)
 
 
-def test_without_a_gpu_auto_takes_none_and_a_share_by_hand_is_refused(rows: dict[str, list[TrialRow]]) -> None:
+def test_without_a_gpu_auto_takes_none_and_a_share_by_hand_is_refused(rows: dict[str, list[Trial]]) -> None:
     nodes = [{"Alive": True, "Resources": {"CPU": 4.0}}]
     (row,) = rows["mcc"]
     assert resources.Shares(Resources(), gpus=0).of(row) == (1, 0)
@@ -215,7 +216,7 @@ def test_the_gpu_profile_wants_a_gpu_and_weights(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
 
     def chosen(asked: str | None = None, there: bool = True) -> tuple[str, str]:
-        return runner.choose_profile("small.yaml", asked, tmp_path, lambda: there)
+        return choose_profile("small.yaml", asked, tmp_path, lambda: there)
 
     assert chosen() == ("cpu", "there is a GPU, but no weights at here.safetensors")
     safetensors.torch.save_file({"fc.bias": torch.zeros(3)}, "here.safetensors")
@@ -232,7 +233,7 @@ def test_the_gpu_profile_wants_a_gpu_and_weights(tmp_path: Path, monkeypatch: py
 LOGICAL_GPU = """
 import functools, pathlib, ray, torch
 from transfer_sweep.sweep.resources import gpu_memory as gpu
-from transfer_sweep.sweep.engine import trainable
+from transfer_sweep.sweep.engine import trainable, tuner
 class Made(gpu.Memory):
     def there(self): return True
     def device(self): return "cpu"
@@ -244,12 +245,12 @@ class Made(gpu.Memory):
         if fraction < 0.2: raise torch.OutOfMemoryError(f"CUDA out of memory: {fraction} of it is too little")
 class Breaks(trainable.TransferTrial):
     def step(self):
-        with open(os.environ["STEPS"], "a") as file: print(self._spec.row.method, os.getpid(), file=file)
+        with open(os.environ["STEPS"], "a") as file: print(self._spec.trial.method, os.getpid(), file=file)
         return super().step()
     def _one_epoch(self):
-        if self._spec.row.method == "mcc": raise RuntimeError("CUDA error: device-side assert triggered")
+        if self._spec.trial.method == "mcc": raise RuntimeError("CUDA error: device-side assert triggered")
         return super()._one_epoch()
-runner.Run.memory, runner.Run.trainable = Made(), Breaks
+gpu.Memory, tuner.TransferTrial = Made, Breaks
 ray.init = functools.partial(ray.init, num_gpus=1)
 """
 

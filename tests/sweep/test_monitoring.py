@@ -4,14 +4,16 @@ import struct
 from pathlib import Path
 
 import pytest
-from ray.tune.experiment import Trial
+from ray.tune.experiment import Trial as TuneTrial
 from tensorboardX.proto.event_pb2 import Event
 
-from transfer_sweep.reports.ledger.records import Trial
-from transfer_sweep.sweep.engine.metrics import TensorBoard, hyperparameters
+from tests.support import plans
+from transfer_sweep.reports.ledger.records import EpochReport, TrialState
+from transfer_sweep.sweep.engine.trackers import TensorBoard
 from transfer_sweep.sweep.engine.trainable import TrialSpec
+from transfer_sweep.sweep.trial.report import TrialReport
 
-ROW = Trial("id7", "search", "digits", "{}", "dann", "mnist", "usps", '{"lr":0.01,"trade_off":0.3}', 5, 4)
+TRIAL = plans.trial("id7", "dann", "mnist", "usps", {"lr": 0.01, "trade_off": 0.3}, seed=5, budget=4)
 
 
 def _events(folder: Path) -> list[Event]:
@@ -26,28 +28,28 @@ def _events(folder: Path) -> list[Event]:
 
 
 @pytest.fixture
-def trial(monkeypatch: pytest.MonkeyPatch) -> Trial:
-    monkeypatch.setattr(Trial, "get_trainable_cls", lambda _: None)
-    config = {"trial": {"id": ROW.id, "cpu": 1, "gpu": 0, **hyperparameters(ROW)}}
-    return Trial("TransferTrial", config=config, evaluated_params=config, stub=True)
+def trial(monkeypatch: pytest.MonkeyPatch) -> TuneTrial:
+    monkeypatch.setattr(TuneTrial, "get_trainable_cls", lambda _: None)
+    return TuneTrial("TransferTrial", config={"trial": {"id": TRIAL.id, "cpu": 1, "gpu": 0}}, stub=True)
 
 
-def test_tensorboard_has_a_point_for_every_epoch_of_a_report(trial: Trial, tmp_path: Path) -> None:
-    board = TensorBoard(tmp_path, {ROW.id: TrialSpec(ROW, 4)})
+def test_tensorboard_has_a_point_for_every_epoch_of_a_report(trial: TuneTrial, tmp_path: Path) -> None:
+    board = TensorBoard(tmp_path, {TRIAL.id: TrialSpec(TRIAL)})
     board.on_trial_start(1, [trial], trial)
     accuracies = {1: 50.0, 2: 60.0, 3: 55.5, 4: 70.0}
     for epochs in ((1,), (2, 3, 4)):
         rows = [
-            {
-                "epoch": epoch,
-                "target_accuracy": accuracies[epoch],
-                "criteria": {"entropy": -epoch / 10, "dev": float("nan")},
-                "losses": {"transfer": 1 / epoch},
-                "seconds": 0.5,
-            }
+            EpochReport(
+                epoch,
+                accuracies[epoch],
+                {"entropy": -epoch / 10, "dev": float("nan")},
+                {"transfer": 1 / epoch},
+                seconds=0.5,
+            )
             for epoch in epochs
         ]
-        board.on_trial_result(1, [trial], trial, {"epochs": rows, "score": 1.0, "artefacts": {}, "state": "running"})
+        report = TrialReport(rows, epochs[-1], 1.0, TrialState.RUNNING)
+        board.on_trial_result(1, [trial], trial, {"report": report})
     board.on_trial_complete(1, [trial], trial)
     events = _events(tmp_path / "dann" / "mnist_to_usps" / "id7")
     points = {(v.tag, event.step): v.simple_value for event in events for v in event.summary.value if event.step}
@@ -56,4 +58,4 @@ def test_tensorboard_has_a_point_for_every_epoch_of_a_report(trial: Trial, tmp_p
     assert points["ray/tune/losses/transfer", 4] == pytest.approx(0.25)
     assert not any(tag.endswith("dev") for tag, _ in points)
     told = b"".join(v.metadata.plugin_data.content for event in events for v in event.summary.value)
-    assert all(text in told for text in (b"trial/lr", b"trial/trade_off", b"dann", b"mnist-usps"))
+    assert all(text in told for text in (b"lr", b"trade_off", b"dann", b"mnist-usps"))

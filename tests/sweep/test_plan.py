@@ -1,19 +1,19 @@
 """Plans: grids, identity, order."""
 
-import dataclasses
-import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from transfer_sweep.reports.ledger.ledger import TrialRow
+from transfer_sweep.reports.ledger.records import FewLabels, Pair, Protocol, Trial
 from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.config.schema import Experiment
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import trials as plan
-from transfer_sweep.sweep.progress import run_state as progress
-from transfer_sweep.sweep.trial import inputs as features
+from transfer_sweep.sweep.planning.data import dataset_of
+from transfer_sweep.sweep.planning.filters import Filter
+from transfer_sweep.sweep.progress import live_view
+from transfer_sweep.sweep.progress.run_state import RunState, Score
 
 BASE = {
     "nearest_neighbor": "{}",
@@ -29,13 +29,13 @@ def _load(folder: Path, extra: str = "", methods: dict[str, str] = BASE, name: s
     return loader.load(str(file))
 
 
-def _ids(rows: list[TrialRow]) -> set[str]:
+def _ids(rows: list[Trial]) -> set[str]:
     return {row.id for row in rows}
 
 
 def test_grid_is_the_product_and_unnamed_params_keep_their_defaults(tmp_path: Path) -> None:
     rows = plan.search(_load(tmp_path))
-    tca = [json.loads(r.params) for r in rows if r.method == "tca" and r.source == "uci"]
+    tca = [r.params for r in rows if r.method == "tca" and r.pair.source == "uci"]
     assert {(p["n_components"], p["mu"]) for p in tca} == {(n, m) for n in (5, 10) for m in (0.1, 1, 10)}
     assert {p["kernel"] for p in tca} == {"primal"}
     assert len(rows) == 2 * (1 + 6 + 2)
@@ -56,7 +56,7 @@ def test_a_cell_does_not_run_its_grid_in_the_order_of_the_file(tmp_path: Path) -
     """In ascending order every trial may be the best so far, and nothing is ever stopped."""
     methods = {"tca": "{mu: [1, 2, 3, 4, 5, 6, 7, 8, 9]}"}
     rows = plan.search(_load(tmp_path, methods=methods))
-    orders = {s: [json.loads(r.params)["mu"] for r in rows if r.source == s] for s in ("rendered", "uci")}
+    orders = {s: [r.params["mu"] for r in rows if r.pair.source == s] for s in ("rendered", "uci")}
     assert all(sorted(order) == list(range(1, 10)) != order for order in orders.values())
     assert orders["rendered"] != orders["uci"]
     assert plan.search(_load(tmp_path, methods=methods)) == rows
@@ -86,7 +86,7 @@ def test_draws_are_seeded_inside_their_range_and_independent_of_other_methods(tm
 
     def params(methods: dict[str, str], seed: int = 0) -> list[tuple[float, int]]:
         rows = plan.search(_load(tmp_path, f"seed: {seed}", methods))
-        found = [json.loads(r.params) for r in rows if r.method == "tca" and r.source == "uci"]
+        found = [r.params for r in rows if r.method == "tca" and r.pair.source == "uci"]
         return [(p["mu"], p["n_components"]) for p in found]
 
     alone = params(drawn)
@@ -98,13 +98,13 @@ def test_draws_are_seeded_inside_their_range_and_independent_of_other_methods(tm
 
 def test_filter_refuses_what_the_experiment_does_not_have(tmp_path: Path) -> None:
     loaded = _load(tmp_path)
-    keep = plan.Filter.parse(["method=tca,jda", "pair=uci-photo"], loaded)
-    assert keep.keeps("tca", "uci", "photo")
-    assert not keep.keeps("nearest_neighbor", "uci", "photo")
-    assert not keep.keeps("tca", "rendered", "photo")
+    keep = Filter.parse(["method=tca,jda", "pair=uci-photo"], loaded)
+    assert keep.keeps("tca", Pair("uci", "photo"))
+    assert not keep.keeps("nearest_neighbor", Pair("uci", "photo"))
+    assert not keep.keeps("tca", Pair("rendered", "photo"))
     for text in ("method=coral", "pair=photo-uci", "speed=fast", "tca", "method=", "pair=", "pair= , "):
         with pytest.raises(SweepError):
-            plan.Filter.parse([text], loaded)
+            Filter.parse([text], loaded)
 
 
 def test_a_pair_named_twice_counts_once_and_a_method_may_have_pairs_of_its_own(tmp_path: Path) -> None:
@@ -114,23 +114,23 @@ def test_a_pair_named_twice_counts_once_and_a_method_may_have_pairs_of_its_own(t
         "coral": "{pairs: all}",
     }
     loaded = _load(tmp_path, methods=methods)
-    pairs = [(r.method, r.source, r.target) for r in plan.search(loaded)]
+    pairs = [(r.method, *r.pair) for r in plan.search(loaded)]
     assert len(pairs) == len(set(pairs)) == 2 + 1 + 6
-    assert plan.Filter.parse(["pair=photo-uci"], loaded).keeps("tca", "photo", "uci")
+    assert Filter.parse(["pair=photo-uci"], loaded).keeps("tca", Pair("photo", "uci"))
     del methods["coral"]
     with pytest.raises(SweepError, match="no pair photo-rendered"):
-        plan.Filter.parse(["pair=photo-rendered"], _load(tmp_path, methods=methods))
+        Filter.parse(["pair=photo-rendered"], _load(tmp_path, methods=methods))
 
 
 def test_only_cells_of_six_or_more_may_be_stopped(tmp_path: Path) -> None:
     grid = BASE | {"jda": "{n_components: [3, 4, 5], mu: [0.1, 1], iterations: 6}"}
-    assert {cell[0] for cell in plan.stoppable_cells(plan.search(_load(tmp_path, methods=grid)))} == {"jda"}
+    assert {cell.method for cell in plan.stoppable_cells(plan.search(_load(tmp_path, methods=grid)))} == {"jda"}
     assert plan.stoppable_cells(plan.search(_load(tmp_path))) == set()
     # Before its second stage a trial shows nothing of what its params decide.
     extra = "epochs: 9\nprotocol: {target_labels_per_class: 3}"
     staged = dict.fromkeys(("fine_tune", "dann"), "{lr: [0.001, 0.002, 0.003, 0.004, 0.005, 0.006]}")
     stoppable = plan.stoppable_cells(plan.search(_load(tmp_path, extra, staged)))
-    assert {cell[0] for cell in stoppable} == {"dann"}
+    assert {cell.method for cell in stoppable} == {"dann"}
 
 
 def test_two_stages_in_one_epoch_are_refused(tmp_path: Path) -> None:
@@ -143,10 +143,10 @@ def test_two_stages_in_one_epoch_are_refused(tmp_path: Path) -> None:
 def test_a_choice_gets_as_many_whole_runs_as_wanted(tmp_path: Path, state: str, seeds: list[int]) -> None:
     """The search's own run counts, unless it was stopped early; a method without chance has nothing to confirm."""
     wanted = _load(tmp_path, "protocol: {holdout: 0}\nconfirm: {seeds: 3}", {"dann": "{lr: 0.01}", "tca": "{mu: 1}"})
-    found = pd.DataFrame([dataclasses.asdict(row) for row in plan.search(wanted)])
+    found = pd.DataFrame([row.encode() for row in plan.search(wanted)])
     found = found.assign(position=range(len(found)), state=state, information_maximization=1.0, predicted_classes=1.0)
     rows = plan.confirmation(wanted, found)
-    assert sorted((f"{row.source}-{row.target}", row.seed) for row in rows) == [
+    assert sorted((f"{row.pair}", row.seed) for row in rows) == [
         (p, s) for p in ("rendered-photo", "uci-photo") for s in seeds
     ]
     assert {(row.method, row.role) for row in rows} == {("dann", "confirm")}
@@ -156,12 +156,12 @@ def test_pairs_without_data_are_skipped_and_say_what_brings_it(tmp_path: Path) -
     file = tmp_path / "mine.yaml"
     file.write_text("dataset: digits\npairs: [syn_numbers-svhn, svhn-syn_numbers]\nmethods:\n  target_only: {}\n")
     loaded = loader.load(str(file))
-    rows, skipped = plan.present(plan.search(loaded), plan.dataset_of(loaded, tmp_path))
-    assert [(r.source, r.target) for r in rows] == [("syn_numbers", "syn_numbers")]
+    rows, skipped = plan.present(plan.search(loaded), dataset_of(loaded, tmp_path))
+    assert [r.pair for r in rows] == [("syn_numbers", "syn_numbers")]
     assert list(skipped) == ["svhn-svhn"]
     assert "`python -m sweep data fetch digits`" in skipped["svhn-svhn"]
     with pytest.raises(SweepError, match="no pair has its data: svhn lacks"):
-        plan.present([r for r in plan.search(loaded) if r.target == "svhn"], plan.dataset_of(loaded, tmp_path))
+        plan.present([r for r in plan.search(loaded) if r.pair.target == "svhn"], dataset_of(loaded, tmp_path))
 
 
 def test_a_method_may_run_under_several_protocols_each_with_cells_of_its_own(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ methods:
     - {protocol: {msda: {layers: 3}}, pairs: [books-dvd]}
 """)
     rows = plan.search(loader.load(str(file)))
-    planned = [(json.loads(r.protocol)["backbone"], r.source, json.loads(r.params)["C"]) for r in rows]
+    planned = [(r.protocol.backbone, r.pair.source, r.params["C"]) for r in rows]
     assert sorted(planned) == sorted(
         # C 10, which two entries name, once
         [("bow5000", source, cost) for source in ("books", "dvd") for cost in (1.0, 10.0, 100.0)]
@@ -186,10 +186,9 @@ methods:
     )
     assert len({row.cell for row in rows}) == 5
     # Both directions of a pair share one representation; rotation changes no name, other inputs do.
-    msda = next(row for row in rows if "msda" in row.protocol)
-    back = dataclasses.replace(msda, source=msda.target, target=msda.source)
-    assert features.representation(msda) == features.representation(back)
-    assert len({features.representation(row) for row in rows}) == 3
+    msda = next(row for row in rows if "msda" in row.protocol.inputs)
+    assert msda.protocol.representation(msda.pair) == msda.protocol.representation(Pair(*reversed(msda.pair)))
+    assert len({row.representation for row in rows}) == 3
 
 
 def test_what_is_wrong_in_a_protocol_of_a_method_is_said_in_one_line(tmp_path: Path) -> None:
@@ -215,8 +214,8 @@ def test_what_is_wrong_in_a_protocol_of_a_method_is_said_in_one_line(tmp_path: P
 # --- a few target labels ---
 
 
-def _few(rows: list[TrialRow]) -> list[dict[str, object] | None]:
-    return [json.loads(row.protocol)["few"] for row in rows]
+def _few(rows: list[Trial]) -> list[FewLabels | None]:
+    return [row.protocol.few for row in rows]
 
 
 def test_each_number_of_target_labels_makes_cells_of_its_own_and_zero_is_the_unsupervised_trial(tmp_path: Path) -> None:
@@ -226,9 +225,9 @@ def test_each_number_of_target_labels_makes_cells_of_its_own_and_zero_is_the_uns
     assert len({row.cell for row in rows}) == 4 * len({row.cell for row in plain})
     assert len(_ids(rows)) == len(rows) == 4 * len(plain)
     assert _ids(plain) == {row.id for row, few in zip(rows, _few(rows), strict=True) if few is None}
-    assert {few["per_class"] for few in _few(rows) if few is not None} == {1, 3, 5}
-    confirmed = [r for r in rows if json.loads(r.params)["lr"] == 0.01]
-    found = pd.DataFrame([dataclasses.asdict(row) for row in confirmed])
+    assert {few.per_class for few in _few(rows) if few is not None} == {1, 3, 5}
+    confirmed = [r for r in rows if r.params["lr"] == 0.01]
+    found = pd.DataFrame([row.encode() for row in confirmed])
     found = found.assign(position=range(len(found)), state="done", information_maximization=1.0, predicted_classes=1.0)
     again = plan.confirmation(_load(tmp_path, "confirm: {seeds: 2}", methods), found)
     assert {row.cell for row in again} == {row.cell for row in rows}
@@ -236,26 +235,25 @@ def test_each_number_of_target_labels_makes_cells_of_its_own_and_zero_is_the_uns
 
 def test_a_deterministic_method_with_drawn_labels_has_seeds_to_confirm() -> None:
     nearest = plan.method_registry.get("nearest_neighbor")
-    few = {"per_class": 1, "classes": None, "source": True}
-    assert not plan.varies(nearest, {"holdout": 0, "few": None})
-    assert plan.varies(nearest, {"holdout": 0, "few": few})
-    assert plan.varies(nearest, {"holdout": 0.1, "few": None})
+    assert not plan.varies(nearest, Protocol("pixels"))
+    assert plan.varies(nearest, Protocol("pixels", few=FewLabels(1)))
+    assert plan.varies(nearest, Protocol("pixels", holdout=0.1))
 
 
 def test_what_learns_without_the_source_runs_once_per_target_and_not_without_labels(tmp_path: Path) -> None:
     methods = {"linear_svm": "{protocol: {source: false, target_labels_per_class: [0, 2]}}", "target_only": "{}"}
     rows = plan.search(_load(tmp_path, "protocol: {target_labels_per_class: [0, 2]}", methods))
-    assert [(r.method, r.source, r.target) for r in rows] == [
+    assert [(r.method, *r.pair) for r in rows] == [
         ("linear_svm", "photo", "photo"),
         ("target_only", "photo", "photo"),
     ]
-    assert _few(rows) == [{"per_class": 2, "classes": None, "source": False}, None]
+    assert _few(rows) == [FewLabels(2, None, False), None]
 
 
 def test_with_labelled_classes_no_labels_at_all_is_a_setting_too_for_others_are_scored(tmp_path: Path) -> None:
     extra = "protocol: {target_labels_per_class: [0, 3], target_labelled_classes: 4}"
     rows = plan.search(_load(tmp_path, extra, {"nearest_neighbor": "{pairs: [uci-photo]}"}))
-    assert _few(rows) == [{"per_class": n, "classes": 4, "source": True} for n in (0, 3)]
+    assert _few(rows) == [FewLabels(n, 4) for n in (0, 3)]
 
 
 @pytest.mark.parametrize(
@@ -280,6 +278,6 @@ def test_a_few_label_setting_that_cannot_be_is_refused_in_one_line(
 def test_the_live_view_has_a_row_for_each_number_of_labels(tmp_path: Path) -> None:
     extra = "protocol: {target_labels_per_class: [0, 3]}"
     rows = plan.search(_load(tmp_path, extra, {"dann": "{}", "target_only": "{}"}))
-    table = progress.Board(rows, {}, {rows[0].id: (1.0, 60.0)}).table()
+    table = live_view.table(RunState(rows, {}, {rows[0].id: Score(1.0, 60.0)}))
     assert [str(cell) for cell in table.columns[0].cells] == ["dann", "dann+3", "target_only"]
     assert [str(cell) for cell in table.columns[1].cells][:2] == ["0/1 60.0", "0/1"]

@@ -136,15 +136,18 @@ def test_several_at_a_time_lose_no_row_when_killed(tmp_path: Path) -> None:
 def test_a_method_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     # A domain that is not there makes one method's build fail inside the worker.
     broken = """
-original = runner.Run._specs
+from transfer_sweep.reports.ledger.records import Pair
+from transfer_sweep.sweep.engine.passes import Engine
+original = Engine._specs
 def with_one_broken(self, *args):
-    import dataclasses
+    from dataclasses import replace
     specs = original(self, *args)
     for key, spec in specs.items():
-        if spec.row.method == "nearest_neighbor":
-            specs[key] = dataclasses.replace(spec, row=dataclasses.replace(spec.row, source="nowhere"))
+        if spec.trial.method == "nearest_neighbor":
+            cell = replace(spec.trial.cell, pair=Pair("nowhere", spec.trial.pair.target))
+            specs[key] = replace(spec, trial=replace(spec.trial, cell=cell))
     return specs
-runner.Run._specs = with_one_broken
+Engine._specs = with_one_broken
 """
     done = run(tmp_path, prelude=broken)
     assert done.returncode == 1, done.stderr

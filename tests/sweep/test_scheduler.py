@@ -5,17 +5,22 @@ import itertools
 import numpy as np
 import pytest
 from ray.tune import Trainable, register_trainable
-from ray.tune.experiment import Trial, trial
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.experiment import trial
 
-from transfer_sweep.reports.ledger.records import Trial
+from tests.support import plans
+from transfer_sweep.reports.ledger.records import Role, Trial
 from transfer_sweep.sweep.config.schema import EarlyStopping
-from transfer_sweep.sweep.engine.scheduler import CellASHA, InOrder, Rungs, looked_up_once
+from transfer_sweep.sweep.engine.patches import cached_trainable_lookup
+from transfer_sweep.sweep.engine.scheduler import CellASHA
+from transfer_sweep.sweep.engine.search import PlannedSearch
+from transfer_sweep.sweep.stopping.rungs import Rungs
 
 STOPPING = EarlyStopping(grace=1 / 3, reduction=3)
 
 
-def _row(i: int, source: str = "a", budget: int = 30, role: str = "search") -> Trial:
-    return Trial(f"{source}{i}", role, "d", "{}", "m", source, "b", f'{{"i":{i}}}', 0, budget)  # type: ignore[arg-type]
+def _row(i: int, source: str = "a", budget: int = 30, role: Role = "search") -> Trial:
+    return plans.trial(f"{source}{i}", source=source, params={"i": i}, budget=budget, role=role)
 
 
 def _survivors(rungs: Rungs, rows: list[Trial], scores: dict[str, float], epoch: int = 10) -> set[str]:
@@ -66,17 +71,15 @@ def test_undefined_and_collapsed_scores_never_survive_a_rung_that_has_better(low
     assert kept == {row.id for i, row in enumerate(rows) if i % 2 == 0}
 
 
-def test_an_epoch_that_is_repeated_counts_once() -> None:
+@pytest.mark.parametrize(("late", "goes_on"), [(3.0, False), (3.5, True), (98.0, True)])
+def test_an_epoch_that_is_repeated_counts_once(late: float, goes_on: bool) -> None:
+    """Two thirds of 0, 1 … 5 lie below 10/3. Had the repeated 99s counted, nothing below them would go on."""
     rows = [_row(i) for i in range(6)]
-    scores = {row.id: float(i) for i, row in enumerate(rows)}
-    once, twice = Rungs(STOPPING, {rows[0].cell}), Rungs(STOPPING, {rows[0].cell})
-    _survivors(once, rows, scores)
+    rungs = Rungs(STOPPING, {rows[0].cell})
     for row in rows:
-        twice.keep_going(row, 10, scores[row.id])
-        twice.keep_going(row, 10, 99.0)
-    assert once.recorded() == twice.recorded()
-    ((_, recorded),) = [rung for rung in once.recorded()[rows[0].cell] if rung[0] == 10]
-    assert recorded == scores
+        rungs.keep_going(row, 10, row.params["i"])
+        rungs.keep_going(row, 10, 99.0)
+    assert rungs.keep_going(_row(6), 10, late) == goes_on
 
 
 def test_reports_at_the_decision_epochs_leave_the_same_rungs_as_a_replay_of_every_epoch() -> None:
@@ -92,28 +95,31 @@ def test_reports_at_the_decision_epochs_leave_the_same_rungs_as_a_replay_of_ever
                 assert live.keep_going(row, epoch, scores[row.id, epoch]) == going
             if not going:
                 break
-    assert live.recorded() == replay.recorded()
+    for score in np.linspace(-2, 2, 9):
+        late = _row(100 + int(10 * score))
+        for epoch in sorted(live.epochs_of(late)):
+            assert live.keep_going(late, epoch, float(score)) == replay.keep_going(late, epoch, float(score))
 
 
 def _configs(*requests: tuple[float, float]) -> list[dict[str, float]]:
     return [{"id": i, "cpu": cpu, "gpu": gpu} for i, (cpu, gpu) in enumerate(requests)]
 
 
-def _next(trials: InOrder, name: str) -> int:
+def _next(trials: PlannedSearch, name: str) -> int:
     return int(trials.suggest(name)["trial"]["id"])
 
 
 def test_trials_of_one_kind_keep_their_order() -> None:
-    trials = InOrder(_configs(*[(1, 0)] * 5), lambda _: 2)
+    trials = PlannedSearch(_configs(*[(1, 0)] * 5), lambda _: 2)
     assert [_next(trials, str(i)) for i in range(3)] == [0, 1, 2]
     trials.on_trial_complete("1")
     assert [_next(trials, str(i)) for i in (3, 4)] == [3, 4]
-    assert trials.suggest("5") == InOrder.FINISHED
+    assert trials.suggest("5") == PlannedSearch.FINISHED
 
 
 def test_cpu_trials_do_not_wait_behind_gpu_trials() -> None:
     gpu, cpu = (1.0, 0.5), (1.0, 0.0)
-    trials = InOrder(_configs(*[gpu] * 6, *[cpu] * 6), {gpu: 2, cpu: 4}.__getitem__)
+    trials = PlannedSearch(_configs(*[gpu] * 6, *[cpu] * 6), {gpu: 2, cpu: 4}.__getitem__)
     given = [_next(trials, str(i)) for i in range(6)]
     assert sorted(given) == [0, 1, 6, 7, 8, 9]  # two places on GPUs, four on the other nodes
     # The GPU trials go on; a CPU trial ends, and its place goes to the next of its kind.
@@ -123,17 +129,17 @@ def test_cpu_trials_do_not_wait_behind_gpu_trials() -> None:
     assert _next(trials, "another") == 2
 
 
-def _waiting(scheduler: CellASHA, n: int) -> list[Trial]:
-    trials = [Trial("t", config={"trial": {"id": f"a{i}", "cpu": 1, "gpu": 0}}, stub=True) for i in range(n)]
+def _waiting(scheduler: CellASHA, n: int) -> list[TuneTrial]:
+    trials = [TuneTrial("t", config={"trial": {"id": f"a{i}", "cpu": 1, "gpu": 0}}, stub=True) for i in range(n)]
     for each in trials:
         scheduler.on_trial_add(None, each)
     return trials
 
 
-def _run(scheduler: CellASHA, trial: Trial, pid: int) -> None:
-    trial.set_status(Trial.RUNNING)
+def _run(scheduler: CellASHA, trial: TuneTrial, pid: int) -> None:
+    trial.set_status(TuneTrial.RUNNING)
     scheduler.on_trial_complete(None, trial, {"node_ip": "here", "pid": pid})
-    trial.set_status(Trial.TERMINATED)
+    trial.set_status(TuneTrial.TERMINATED)
 
 
 def test_a_free_process_leaves_a_trial_whose_own_is_being_started() -> None:
@@ -169,9 +175,9 @@ def test_tune_looks_its_trainable_up_once_while_a_pass_lasts(monkeypatch: pytest
     register_trainable("t", Trainable)
     monkeypatch.setattr(trial, "get_trainable_cls", look_up)
     for _ in range(2):
-        with looked_up_once():
+        with cached_trainable_lookup():
             for _ in range(3):
-                Trial("t", config={}).get_trainable_cls()
+                TuneTrial("t", config={}).get_trainable_cls()
     assert asked == ["t", "t"]  # a later pass has a class of its own by the same name
-    Trial("t", config={}).get_trainable_cls()
+    TuneTrial("t", config={}).get_trainable_cls()
     assert len(asked) > 2

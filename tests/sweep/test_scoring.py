@@ -7,13 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from transfer_sweep.algorithms import base as algorithm_base
+from tests.support import plans
 from transfer_sweep.algorithms import registry as method_registry
+from transfer_sweep.algorithms.base import Algorithm
 from transfer_sweep.datasets import splits
 from transfer_sweep.datasets.base import Domain, Samples
 from transfer_sweep.datasets.offline_digits import OfflineDigits, OfflineDigitsOptions
 from transfer_sweep.reports import selection
-from transfer_sweep.sweep.trial import task as tasks
+from transfer_sweep.reports.ledger.records import FewLabels, Protocol, Training
+from transfer_sweep.sweep.trial.task import Scored, Scoring, TaskConfig, build_trial
 
 EVERY = set(selection.OWN) - {"reverse_validation"}
 
@@ -24,11 +26,17 @@ def domains() -> dict[str, Domain]:
     return {name: digits.load(name) for name in ("rendered", "photo")}
 
 
-def _score(method: str, source: Domain, target: Domain, holdout: float = 0.2, thorough: bool = True) -> tasks.Scored:
-    cls = method_registry.get(method)
-    training = "raw" if cls.family == "shallow" else "scratch"
-    setting = tasks.Setting(holdout, 0, epochs=1, num_classes=10, backbone="small_cnn", training=training)
-    model, scoring = tasks.build(cls, cls.params_type(), source, target, setting, "cpu")
+def _built(
+    method: str, source: Domain, target: Domain, holdout: float = 0.2, few: FewLabels | None = None, epochs: int = 1
+) -> tuple[Algorithm, Scoring]:
+    training: Training = "raw" if method_registry.get(method).family == "shallow" else "scratch"
+    protocol = Protocol("small_cnn", training, holdout=holdout, few=few)
+    trial = plans.trial("abc", method, source.name, target.name, protocol=protocol.text)
+    return build_trial(trial, source, target, TaskConfig(epochs, num_classes=10), "cpu")
+
+
+def _score(method: str, source: Domain, target: Domain, holdout: float = 0.2, thorough: bool = True) -> Scored:
+    model, scoring = _built(method, source, target, holdout)
     model.fit_epoch()
     return scoring(model, thorough)
 
@@ -78,10 +86,8 @@ def test_the_out_of_fold_upper_bound_has_no_score_on_labels_that_it_is_scored_on
 
 
 def test_a_model_that_predicts_one_class_is_scored(domains: dict[str, Domain]) -> None:
-    cls = method_registry.get("nearest_neighbor")
-    setting = tasks.Setting(0.2, 0, epochs=1, num_classes=10, backbone="small_cnn", training="raw")
     one = domains["rendered"].train.take(np.flatnonzero(domains["rendered"].train.labels == 3))
-    model, scoring = tasks.build(cls, cls.params_type(), Domain("one", one), domains["photo"], setting, "cpu")
+    model, scoring = _built("nearest_neighbor", Domain("one", one), domains["photo"])
     model.fit_epoch()
     found = scoring(model, thorough=True).criteria
     assert found["predicted_classes"] == 0.1
@@ -91,13 +97,8 @@ def test_a_model_that_predicts_one_class_is_scored(domains: dict[str, Domain]) -
 # --- a few labels ---
 
 
-def _few(
-    method: str, source: Domain, target: Domain, few: tasks.FewLabels
-) -> tuple[algorithm_base.Algorithm, tasks.Scoring]:
-    cls = method_registry.get(method)
-    training = "raw" if cls.family == "shallow" else "scratch"
-    setting = tasks.Setting(0.2, 0, epochs=2, num_classes=10, backbone="small_cnn", training=training, few=few)
-    return tasks.build(cls, cls.params_type(), source, target, setting, "cpu")
+def _few(method: str, source: Domain, target: Domain, few: FewLabels) -> tuple[Algorithm, Scoring]:
+    return _built(method, source, target, few=few, epochs=2)
 
 
 @pytest.mark.parametrize("method", ["linear_svm", "nearest_neighbor", "dann", "fine_tune", "domain_confusion"])
@@ -113,7 +114,7 @@ def test_shuffling_the_labels_of_scored_samples_changes_nothing_for_a_method_wit
     scores = []
     for labels in (target.train.labels, blind):
         domain = Domain("photo", Samples(target.train.inputs, labels))
-        model, scoring = _few(method, domains["rendered"], domain, tasks.FewLabels(3))
+        model, scoring = _few(method, domains["rendered"], domain, FewLabels(3))
         for _ in range(1 if model.family == "shallow" else 2):  # the second stage, of methods that have one, is seen
             model.fit_epoch()
         scores.append(scoring(model, thorough=True))
@@ -124,7 +125,7 @@ def test_shuffling_the_labels_of_scored_samples_changes_nothing_for_a_method_wit
 
 def test_the_labelled_ones_are_taken_out_of_the_scored_and_handed_over(domains: dict[str, Domain]) -> None:
     target = dataclasses.replace(domains["photo"], test=None)
-    model, scoring = _few("nearest_neighbor", domains["rendered"], target, tasks.FewLabels(3))
+    model, scoring = _few("nearest_neighbor", domains["rendered"], target, FewLabels(3))
     model.fit_epoch()
     drawn, rest = splits.few_shot(target.train.labels, 3, 0)
     logits, labels = scoring.on_scored(model)
@@ -143,7 +144,7 @@ def test_with_a_test_set_labels_come_from_the_training_samples_and_all_of_the_te
 ) -> None:
     target = domains["photo"]
     assert target.test is not None
-    model, scoring = _few("linear_svm", domains["rendered"], target, tasks.FewLabels(2))
+    model, scoring = _few("linear_svm", domains["rendered"], target, FewLabels(2))
     model.fit_epoch()
     assert np.array_equal(scoring.on_scored(model)[1], target.test.labels)
     assert model.task.target_labelled is not None
@@ -156,7 +157,7 @@ def test_where_some_classes_have_labels_only_the_others_are_scored(
     domains: dict[str, Domain], transductive: bool, per_class: int
 ) -> None:
     target = dataclasses.replace(domains["photo"], test=None) if transductive else domains["photo"]
-    model, scoring = _few("linear_svm", domains["rendered"], target, tasks.FewLabels(per_class, classes=4))
+    model, scoring = _few("linear_svm", domains["rendered"], target, FewLabels(per_class, classes=4))
     model.fit_epoch()
     labels = scoring.on_scored(model)[1]
     given = model.task.target_labelled
@@ -172,7 +173,7 @@ def test_where_some_classes_have_labels_only_the_others_are_scored(
 
 def test_without_the_source_only_the_few_are_learned_from(domains: dict[str, Domain]) -> None:
     target = domains["photo"]
-    model, _ = _few("linear_svm", target, target, tasks.FewLabels(2, source=False))
+    model, _ = _few("linear_svm", target, target, FewLabels(2, source=False))
     assert len(model.task.source) == 20
     assert model.task.target_labelled is None  # they would count twice
     assert model.task.source_validation is None
@@ -180,4 +181,4 @@ def test_without_the_source_only_the_few_are_learned_from(domains: dict[str, Dom
 
 def test_a_method_that_declares_to_take_no_labels_gets_none(domains: dict[str, Domain]) -> None:
     with pytest.raises(TypeError, match="tca"):
-        _few("tca", domains["rendered"], domains["photo"], tasks.FewLabels(1))
+        _few("tca", domains["rendered"], domains["photo"], FewLabels(1))

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from transfer_sweep.algorithms import registry as method_registry
-from transfer_sweep.reports.ledger.artefacts import FEATURES, MODEL
+from transfer_sweep.reports.ledger.artefacts import FEATURES, MODEL, save_features
 from transfer_sweep.reports.ledger.ledger import Ledger
+from transfer_sweep.reports.ledger.records import EpochReport, TrialState
 from transfer_sweep.sweep.cli import main as cli
 from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.planning import trials as plan
-from transfer_sweep.sweep.trial import inputs as features
-from transfer_sweep.sweep.trial import model_files as artefacts
-from transfer_sweep.sweep.trial import task as tasks
+from transfer_sweep.sweep.planning.data import dataset_of
+from transfer_sweep.sweep.trial import inputs
+from transfer_sweep.sweep.trial.model_files import save_model
+from transfer_sweep.sweep.trial.task import TaskConfig, build_trial
 
 EXPERIMENT = """\
 dataset: offline_digits
@@ -39,30 +40,26 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "few.yaml").write_text(EXPERIMENT)
     loaded = loader.load(str(folder / "few.yaml"), "default", [])
     rows = plan.search(loaded)
-    dataset = plan.dataset_of(loaded, None)
+    dataset = dataset_of(loaded, None)
     root = folder / "few"
     with Ledger(root / "ledger.sqlite", write=True) as ledger:
         ledger.set_meta("experiment", loaded.model_dump(mode="json"))
         ledger.set_plan(rows)
         for row in rows:
-            form = features.representation(row)
-            domains = features.load(dataset, [(row.source, form), (row.target, form)], folder, lambda *_: None)
-            cls = method_registry.get(row.method)
-            setting = tasks.setting_of(row, loaded.epochs, 10)
-            source, target = domains[row.source, form], domains[row.target, form]
-            params = cls.params_type.model_validate_json(row.params)
-            model, scoring = tasks.build(cls, params, source, target, setting, "cpu")
+            domains = inputs.load(dataset, inputs.wanted([row]), folder, lambda *_: None)
+            source, target = (domains[name, row.representation] for name in row.pair)
+            model, scoring = build_trial(row, source, target, TaskConfig(loaded.epochs, 10), "cpu")
             for _ in range(row.budget):
                 losses = model.fit_epoch()
             scored = scoring(model, thorough=True)
             assert scored.features is not None
             kept = {
-                MODEL: artefacts.save_model(root, row, loaded.epochs, 10, model),  # type: ignore[arg-type]
-                FEATURES: artefacts.save_features(root, row.id, scored.features),
+                MODEL: save_model(root, row, loaded.epochs, 10, model),
+                FEATURES: save_features(root, row.id, scored.features),
             }
-            accuracy = scored.target_accuracy
             ledger.start(row.id, {"cpu": 1})
-            ledger.record_epoch(row.id, row.budget, accuracy, scored.criteria, losses, 1.0, kept, "done")
+            last = EpochReport(row.budget, scored.target_accuracy, scored.criteria, losses, 1.0)
+            ledger.record_epoch(row.id, last, kept, TrialState.DONE)
     return folder
 
 

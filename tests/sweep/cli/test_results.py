@@ -8,6 +8,7 @@ from tests.support.command_line import CommandLine, assert_refused
 from tests.support.small_ledger import PAIRS, RUNS, Run, experiment
 from transfer_sweep.reports.formats import Format
 from transfer_sweep.reports.ledger.ledger import Ledger
+from transfer_sweep.reports.ledger.records import EpochReport, TrialState
 from transfer_sweep.sweep.cli import results
 
 ERROR = "Traceback (most recent call last):\n  …\nOSError: [Errno 28] No space left on device: " + "/a/long/path" * 20
@@ -55,7 +56,8 @@ def test_a_page_is_written_anew_until_all_trials_have_ended(
         seen.append(out.read_text())
         if len(seen) == 2:
             with Ledger(path, write=True) as ledger:
-                ledger.record_epoch(runs[-1].row.id, 3, 60.0, {"information_maximization": 1.0}, {}, 1.0, state="done")
+                last = EpochReport(3, 60.0, {"information_maximization": 1.0}, {}, 1.0)
+                ledger.record_epoch(runs[-1].trial.id, last, state=TrialState.DONE)
 
     monkeypatch.setattr(results.time, "sleep", meanwhile)
     called = sweep("report", path.parent.name, "--results", tmp_path, "--out", out, "--watch")
