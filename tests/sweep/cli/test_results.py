@@ -8,13 +8,14 @@ from tests.support.command_line import CommandLine, assert_refused
 from tests.support.small_ledger import PAIRS, RUNS, Run, experiment
 from transfer_sweep.reports.formats import Format
 from transfer_sweep.reports.ledger.ledger import Ledger
+from transfer_sweep.reports.ledger.records import EpochReport, TrialState
 from transfer_sweep.sweep.cli import results
 
 ERROR = "Traceback (most recent call last):\n  …\nOSError: [Errno 28] No space left on device: " + "/a/long/path" * 20
 
 
 def test_status_shows_each_cell_and_the_last_line_of_what_failed(sweep: CommandLine, tmp_path: Path) -> None:
-    failed = Run("mcc", "amazon", "webcam", {"lr": 0.1}, [], state="failed", error=ERROR)
+    failed = Run("mcc", "amazon", "webcam", {"lr": 0.1}, [], state=TrialState.FAILED, error=ERROR)
     path = experiment(tmp_path, [*RUNS, failed])
     called = sweep("status", path.parent.name, "--results", tmp_path)
     assert called.code == 0
@@ -45,7 +46,7 @@ def test_status_is_shown_anew_until_all_trials_have_ended(
 def test_a_page_is_written_anew_until_all_trials_have_ended(
     sweep: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    runs = [*RUNS, Run("mcc", "amazon", "webcam", {"lr": 0.1}, [(50, 1.0, 1), (60, 1.0, 1)], state="running")]
+    runs = [*RUNS, Run("mcc", "amazon", "webcam", {"lr": 0.1}, [(50, 1.0, 1), (60, 1.0, 1)], state=TrialState.RUNNING)]
     path = experiment(tmp_path, runs)
     out = tmp_path / "out.html"
     seen: list[str] = []
@@ -55,7 +56,8 @@ def test_a_page_is_written_anew_until_all_trials_have_ended(
         seen.append(out.read_text())
         if len(seen) == 2:
             with Ledger(path, write=True) as ledger:
-                ledger.record_epoch(runs[-1].row.id, 3, 60.0, {"information_maximization": 1.0}, {}, 1.0, state="done")
+                report = EpochReport(3, 60.0, {"information_maximization": 1.0}, {}, 1.0)
+                ledger.record_epoch(runs[-1].trial.id, report, state=TrialState.DONE)
 
     monkeypatch.setattr(results.time, "sleep", meanwhile)
     called = sweep("report", path.parent.name, "--results", tmp_path, "--out", out, "--watch")
