@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any
 
 import transfer_sweep
-from transfer_sweep.sweep.config import validation
-from transfer_sweep.sweep.config.schema import Experiment
 from transfer_sweep.sweep.config.source import SourceFile, merge, nearest, parse_value
 from transfer_sweep.sweep.errors import SweepError
+
+if TYPE_CHECKING:
+    from transfer_sweep.sweep.config.schema import Experiment
 
 transfer_sweep.refuse_bare(__name__)
 
@@ -78,6 +77,12 @@ def load(name: str, profile: str | None = None, overrides: Sequence[str] = ()) -
     Raises:
         SweepError: one line that names the file, the line and what is allowed there.
     """
+    # These know every method, and load torch: what lists experiments has no need of them.
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from transfer_sweep.sweep.config import validation  # noqa: PLC0415
+    from transfer_sweep.sweep.config.schema import Experiment  # noqa: PLC0415
+
     source = SourceFile.read(find(name))
     known = _profiles(source)
     data = {key: value for key, value in source.data.items() if key != "profiles"}

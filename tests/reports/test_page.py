@@ -16,10 +16,8 @@ from transfer_sweep.reports.document import plotting as figures
 from transfer_sweep.reports.document.elements import Drawing
 from transfer_sweep.reports.formats import html
 from transfer_sweep.reports.ledger.ledger import Ledger
-from transfer_sweep.reports.ledger.records import EpochReport, TrialState
 from transfer_sweep.reports.report import Format
 from transfer_sweep.reports.sections import summary
-from transfer_sweep.sweep.cli import results as reading
 
 VOID = {"meta", "link", "input", "br", "img", "hr"}
 LEFT_OPEN = {"li", "tr", "td", "th", "thead", "tbody", "tfoot"}  # HTML lets their ends out
@@ -243,42 +241,6 @@ def test_a_criterion_is_said_as_on_paper_and_on_the_page(of_small: tuple[str, Pa
     meanings = [option["data-meaning"] for option in of_small[1].of("option")]
     assert meanings[0] == selection.CRITERIA["information_maximization"]
     assert "for reporting only" in str(meanings[-1])
-
-
-# --- while the sweep runs ---
-
-
-def test_watching_writes_until_everything_has_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    runs = [*RUNS, Run("mcc", "amazon", "webcam", {"lr": 0.1}, curve(50, 60), state="running")]
-    path = experiment(tmp_path, runs)
-    out = tmp_path / "out.html"
-    seen: list[str] = []
-
-    def meanwhile(seconds: float) -> None:
-        assert seconds == reading.WATCH_SECONDS
-        seen.append(out.read_text())
-        if len(seen) == 2:
-            with Ledger(path, write=True) as ledger:
-                last = EpochReport(3, 60.0, {"information_maximization": 1.0}, {}, 1.0)
-                ledger.record_epoch(runs[-1].trial.id, last, state=TrialState.DONE)
-
-    monkeypatch.setattr(reading.time, "sleep", meanwhile)
-    reading.report(path.parent.name, tmp_path, output=out, watch=True)
-    assert len(seen) == 3  # twice nothing new, then the end; after that one more look
-    # A pass over more seeds may follow: only the last page, of which nothing more is expected, stays as it is.
-    assert all(f'data-refresh="{reading.WATCH_SECONDS}"' in text for text in seen)
-    assert "Unfinished" in seen[0]
-    assert seen[0] == seen[1] != seen[2]
-    for text in (seen[2], out.read_text()):
-        assert "All 22 trials have ended." in text
-    assert "data-refresh" not in out.read_text()
-
-
-def test_a_page_goes_beside_its_ledger(tmp_path: Path) -> None:
-    path = experiment(tmp_path, [Run("dann", *PAIRS[0], {}, curve(50, 60))])
-    reading.report(path.parent.name, tmp_path, Format.HTML)
-    assert path.with_name("report.html").read_text().startswith("<!doctype html>")
-    assert [file.name for file in path.parent.glob("*.html*")] == ["report.html"]
 
 
 # --- shades ---

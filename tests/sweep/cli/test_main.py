@@ -90,5 +90,6 @@ def test_what_reads_results_loads_neither_torch_nor_ray(tmp_path: Path) -> None:
     assert not _loaded("criteria", trials) & TORCH_AND_RAY
 
 
-def test_the_data_sets_are_listed_without_torch_and_ray() -> None:
+def test_experiments_and_data_sets_are_listed_without_torch_and_ray() -> None:
+    assert not _loaded("list") & TORCH_AND_RAY
     assert not _loaded("data", "list") & TORCH_AND_RAY

@@ -15,7 +15,7 @@ ERROR = "Traceback (most recent call last):\n  …\nOSError: [Errno 28] No space
 
 
 def test_status_shows_each_cell_and_the_last_line_of_what_failed(sweep: CommandLine, tmp_path: Path) -> None:
-    failed = Run("mcc", "amazon", "webcam", {"lr": 0.1}, [], state="failed", error=ERROR)
+    failed = Run("mcc", "amazon", "webcam", {"lr": 0.1}, [], state=TrialState.FAILED, error=ERROR)
     path = experiment(tmp_path, [*RUNS, failed])
     called = sweep("status", path.parent.name, "--results", tmp_path)
     assert called.code == 0
@@ -46,7 +46,7 @@ def test_status_is_shown_anew_until_all_trials_have_ended(
 def test_a_page_is_written_anew_until_all_trials_have_ended(
     sweep: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    runs = [*RUNS, Run("mcc", "amazon", "webcam", {"lr": 0.1}, [(50, 1.0, 1), (60, 1.0, 1)], state="running")]
+    runs = [*RUNS, Run("mcc", "amazon", "webcam", {"lr": 0.1}, [(50, 1.0, 1), (60, 1.0, 1)], state=TrialState.RUNNING)]
     path = experiment(tmp_path, runs)
     out = tmp_path / "out.html"
     seen: list[str] = []
@@ -56,8 +56,8 @@ def test_a_page_is_written_anew_until_all_trials_have_ended(
         seen.append(out.read_text())
         if len(seen) == 2:
             with Ledger(path, write=True) as ledger:
-                last = EpochReport(3, 60.0, {"information_maximization": 1.0}, {}, 1.0)
-                ledger.record_epoch(runs[-1].trial.id, last, state=TrialState.DONE)
+                report = EpochReport(3, 60.0, {"information_maximization": 1.0}, {}, 1.0)
+                ledger.record_epoch(runs[-1].trial.id, report, state=TrialState.DONE)
 
     monkeypatch.setattr(results.time, "sleep", meanwhile)
     called = sweep("report", path.parent.name, "--results", tmp_path, "--out", out, "--watch")

@@ -1,7 +1,6 @@
 """A saved model on its test set and on pictures: what the command line says, and what it refuses."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import matplotlib
@@ -9,13 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from tests.support.command_line import CommandLine
+from transfer_sweep.datasets.base import Domain
+from transfer_sweep.datasets.offline_digits import OfflineDigits
 from transfer_sweep.reports.ledger.artefacts import FEATURES, MODEL, save_features
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import EpochReport, TrialState
-from transfer_sweep.sweep.cli import main as cli
 from transfer_sweep.sweep.config import loader
-from transfer_sweep.sweep.planning import trials as plan
 from transfer_sweep.sweep.planning.data import dataset_of
+from transfer_sweep.sweep.planning.trials import search
 from transfer_sweep.sweep.trial import inputs
 from transfer_sweep.sweep.trial.model_files import save_model
 from transfer_sweep.sweep.trial.task import TaskConfig, build_trial
@@ -38,46 +39,35 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run leaves behind, without its Ray."""
     folder = tmp_path_factory.mktemp("results")
     (folder / "few.yaml").write_text(EXPERIMENT)
-    loaded = loader.load(str(folder / "few.yaml"), "default", [])
-    rows = plan.search(loaded)
-    dataset = dataset_of(loaded, None)
+    experiment = loader.load(str(folder / "few.yaml"))
     root = folder / "few"
     with Ledger(root / "ledger.sqlite", write=True) as ledger:
-        ledger.set_meta("experiment", loaded.model_dump(mode="json"))
-        ledger.set_plan(rows)
-        for row in rows:
-            domains = inputs.load(dataset, inputs.wanted([row]), folder, lambda *_: None)
-            source, target = (domains[name, row.representation] for name in row.pair)
-            model, scoring = build_trial(row, source, target, TaskConfig(loaded.epochs, 10), "cpu")
-            for _ in range(row.budget):
-                losses = model.fit_epoch()
+        ledger.set_meta("experiment", experiment.model_dump(mode="json"))
+        trials = search(experiment)
+        ledger.set_plan(trials)
+        for trial in trials:
+            domains = inputs.load(dataset_of(experiment, None), inputs.wanted([trial]), folder, lambda *_: None)
+            source, target = (domains[name, trial.representation] for name in trial.pair)
+            model, scoring = build_trial(trial, source, target, TaskConfig(experiment.epochs, 10), "cpu")
+            losses = [model.fit_epoch() for _ in range(trial.budget)]
             scored = scoring(model, thorough=True)
             assert scored.features is not None
-            kept = {
-                MODEL: save_model(root, row, loaded.epochs, 10, model),
-                FEATURES: save_features(root, row.id, scored.features),
+            artefacts = {
+                MODEL: save_model(root, trial, experiment.epochs, 10, model),
+                FEATURES: save_features(root, trial.id, scored.features),
             }
-            ledger.start(row.id, {"cpu": 1})
-            last = EpochReport(row.budget, scored.target_accuracy, scored.criteria, losses, 1.0)
-            ledger.record_epoch(row.id, last, kept, TrialState.DONE)
+            report = EpochReport(trial.budget, scored.target_accuracy, scored.criteria, losses[-1], seconds=1.0)
+            ledger.start(trial.id, {"cpu": 1})
+            ledger.record_epoch(trial.id, report, artefacts, TrialState.DONE)
     return folder
 
 
 @pytest.fixture
-def sweep(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], results: Path):  # type: ignore[no-untyped-def]
-    """Calls the command line; gives exit code, stdout, stderr."""
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.delenv("SWEEP_DATA_ROOT", raising=False)
+def sweep(sweep: CommandLine, monkeypatch: pytest.MonkeyPatch, results: Path) -> CommandLine:
+    """Calls the command line on these results, unless it names others."""
+    monkeypatch.setenv("SWEEP_RESULTS", str(results))
     monkeypatch.setenv("SWEEP_CACHE", str(results / "cache"))
-
-    def call(*arguments: object, results: Path = results) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["sweep", *map(str, arguments), "--results", str(results)])
-        with pytest.raises(SystemExit) as end:
-            cli.run_app()
-        said = capsys.readouterr()
-        return end.value.code if isinstance(end.value.code, int) else 0, said.out, said.err
-
-    return call
+    return sweep
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +86,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.mark.parametrize("method", ["nearest_neighbor", "jda", "source_only"])
-def test_evaluation_repeats_what_was_recorded(sweep, results: Path, method: str) -> None:  # type: ignore[no-untyped-def]
+def test_evaluation_repeats_what_was_recorded(sweep: CommandLine, results: Path, method: str) -> None:
     with Ledger(results / "few/ledger.sqlite") as ledger:
         outcomes = ledger.outcomes().set_index("method")
     code, out, err = sweep("evaluate", "few", "--cell", f"{method}:rendered-uci")
@@ -110,7 +100,7 @@ def test_evaluation_repeats_what_was_recorded(sweep, results: Path, method: str)
 
 
 def test_pictures_of_any_size_and_colour_are_classified_and_annotated(
-    sweep,  # type: ignore[no-untyped-def]
+    sweep: CommandLine,
     pictures: list[Path],
     tmp_path: Path,
 ) -> None:
@@ -126,19 +116,24 @@ def test_pictures_of_any_size_and_colour_are_classified_and_annotated(
 
 
 @pytest.mark.parametrize(("method", "reads"), [("source_only", False), ("nearest_neighbor", True)])
-def test_a_network_classifies_without_the_data_a_shallow_method_reads_its_own(  # type: ignore[no-untyped-def]
-    sweep, monkeypatch: pytest.MonkeyPatch, pictures: list[Path], method: str, reads: bool
+def test_a_network_classifies_without_the_data_a_shallow_method_reads_its_own(
+    sweep: CommandLine, monkeypatch: pytest.MonkeyPatch, pictures: list[Path], method: str, reads: bool
 ) -> None:
-    read = []
-    load = features.load
-    monkeypatch.setattr(features, "load", lambda *arguments: read.append(arguments) or load(*arguments))
+    read: list[str] = []
+    load = OfflineDigits.load
+
+    def load_and_tell(self: OfflineDigits, domain: str) -> Domain:
+        read.append(domain)
+        return load(self, domain)
+
+    monkeypatch.setattr(OfflineDigits, "load", load_and_tell)
     code, out, err = sweep("predict", "few", pictures[0], pictures[7], "--cell", f"{method}:rendered-uci")
     assert code == 0, err
     assert [line.split()[1] for line in out.strip().splitlines()[1:]] == ["0", "7"]
     assert bool(read) == reads
 
 
-def test_what_cannot_be_used_gets_one_line(sweep, pictures: list[Path], tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_what_cannot_be_used_gets_one_line(sweep: CommandLine, pictures: list[Path], tmp_path: Path) -> None:
     text = tmp_path / "note.png"
     text.write_text("no picture at all")
     blank = tmp_path / "blank.png"
@@ -161,21 +156,21 @@ def test_what_cannot_be_used_gets_one_line(sweep, pictures: list[Path], tmp_path
         assert part in line
 
 
-def test_a_damaged_model_and_one_of_other_code_get_one_line(sweep, results: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_damaged_model_and_one_of_other_code_get_one_line(sweep: CommandLine, results: Path, tmp_path: Path) -> None:
     copied = tmp_path / "copied"
     shutil.copytree(results / "few", copied / "few")
     for model in copied.glob("few/models/*/*.safetensors"):
         model.write_bytes(model.read_bytes()[:-50])
-    code, _, err = sweep("evaluate", "few", "--cell", "source_only:rendered-uci", results=copied)
+    code, _, err = sweep("evaluate", "few", "--cell", "source_only:rendered-uci", "--results", copied)
     assert code == 2
     assert "cannot be read" in err
     shutil.rmtree(copied / "few/models")
-    code, _, err = sweep("evaluate", "few", "--cell", "source_only:rendered-uci", results=copied)
+    code, _, err = sweep("evaluate", "few", "--cell", "source_only:rendered-uci", "--results", copied)
     assert code == 2
     assert "no model at" in err
 
 
-def test_logs_of_chosen_trials_are_written_where_earlier_work_had_them(sweep, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_logs_of_chosen_trials_are_written_where_earlier_work_had_them(sweep: CommandLine, tmp_path: Path) -> None:
     code, _, err = sweep("report", "few", "--export-logs", tmp_path / "logs")
     assert code == 0, err
     files = sorted(path.relative_to(tmp_path / "logs").as_posix() for path in tmp_path.glob("logs/**/*.csv"))
