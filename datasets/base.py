@@ -86,7 +86,8 @@ class _Taken(Samples):
 
     @cached_property
     def inputs(self) -> NDArray[Any]:
-        return self._array[self._rows]
+        taken: NDArray[Any] = self._array[self._rows]
+        return taken
 
     def rows(self) -> tuple[NDArray[Any], NDArray[np.integer] | None]:
         return self._array, self._rows

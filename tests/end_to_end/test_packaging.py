@@ -43,7 +43,7 @@ def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _python(code: str, site: Path, folder: Path) -> str:
-    """What a Python prints in ``folder`` that sees ``site`` and what is installed, but no checkout: -S reads no .pth file."""
+    """What a Python prints in ``folder`` that sees ``site`` and what is installed: -S leaves out .pth files."""
     packages = [path for path in sys.path if path.endswith("site-packages")]
     command = [sys.executable, "-I", "-S", "-c", f"import sys\nsys.path += {[str(site), *packages]}\n{code}"]
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
