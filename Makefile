@@ -56,9 +56,10 @@ $(STAMP): pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@if $(BIN)/python -m pip install -q --disable-pip-version-check uv; then \
 	  $(BIN)/uv pip install --python $(BIN)/python -q --compile-bytecode -r requirements.lock && \
-	  $(BIN)/uv pip install --python $(BIN)/python -q --no-deps -e .; \
+	  $(BIN)/uv pip install --python $(BIN)/python -q --no-deps --no-build-isolation -e .; \
 	else \
-	  $(BIN)/python -m pip install -q -r requirements.lock && $(BIN)/python -m pip install -q --no-deps -e .; \
+	  $(BIN)/python -m pip install -q -r requirements.lock && \
+	  $(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .; \
 	fi
 	touch $@
 
