@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+LINKS := $(VENV)/lint
 export OMP_NUM_THREADS ?= 1
 export RAY_USAGE_STATS_ENABLED ?= 0
 
@@ -18,12 +19,19 @@ test: install  ## the tests
 test-all: install  ## the slow ones too
 	$(BIN)/python -m pytest
 
-lint: install  ## format, style, types, import arrows
+lint: install $(LINKS)  ## format, style, types, import arrows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
+	cd $(LINKS) && ../bin/mypy --config-file $(CURDIR)/pyproject.toml
+	cd $(LINKS) && ../bin/lint-imports --config $(CURDIR)/pyproject.toml --no-cache
 	@$(MAKE) --no-print-directory audit
+
+# The packages as they lie once installed: mypy and import-linter do not know the search path of a checkout's
+# transfer_sweep, which is set as it is imported.
+$(LINKS): Makefile
+	rm -rf $@ && mkdir -p $@/transfer_sweep
+	ln -s $(CURDIR)/transfer_sweep/__init__.py $(addprefix $(CURDIR)/,sweep algorithms datasets reports search_spaces) $@/transfer_sweep
+	ln -s $(CURDIR)/tests $(CURDIR)/benchmarks $@
 
 # It writes its findings to a file, and none where it cannot ask (it ends with 1 then, too).
 audit: install  ## known vulnerabilities in requirements.lock, where the network lets us ask
@@ -48,9 +56,10 @@ $(STAMP): pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@if $(BIN)/python -m pip install -q --disable-pip-version-check uv; then \
 	  $(BIN)/uv pip install --python $(BIN)/python -q --compile-bytecode -r requirements.lock && \
-	  $(BIN)/uv pip install --python $(BIN)/python -q --no-deps -e .; \
+	  $(BIN)/uv pip install --python $(BIN)/python -q --no-deps --no-build-isolation -e .; \
 	else \
-	  $(BIN)/python -m pip install -q -r requirements.lock && $(BIN)/python -m pip install -q --no-deps -e .; \
+	  $(BIN)/python -m pip install -q -r requirements.lock && \
+	  $(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .; \
 	fi
 	touch $@
 

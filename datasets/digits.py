@@ -198,14 +198,14 @@ class Digits(Dataset):
 
         Handwriting is its strokes alone, light on black, in the domain's box; elsewhere the middle square is taken.
         """
-        size = self.options.size
         if domain == "usps" and self.options.usps == "stretched":
             drawn = isolate(picture, 28, 28, by_mass=False)
         elif domain in ("mnist", "usps"):
             drawn = isolate(picture, 28, _MNIST_BOX, by_mass=domain == "mnist")
         else:
-            return self._in_form(np.asarray(square(picture, size))[None], "svhn")[0]
-        return self._in_form(drawn[None], "mnist")[0]
+            drawn = np.asarray(square(picture, self.options.size))
+        (image,) = self._in_form(drawn[None], "mnist" if drawn.ndim == 2 else "svhn")
+        return np.asarray(image)
 
     def verify(self) -> list[FileCheck]:
         """Read each domain's files and count its images; published numbers are only looked for, not demanded."""

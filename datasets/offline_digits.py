@@ -77,8 +77,11 @@ class OfflineDigits(Dataset):
         """A picture of a digit: its strokes alone, light on black, for scans and fonts; else its middle square."""
         size = self.options.size
         if domain == "photo":
-            return self._in_channels(np.asarray(square(picture, size))[None])[0]
-        return self._in_channels(isolate(picture, size, size - 2 * _BORDER, by_mass=False)[None])[0]
+            drawn = np.asarray(square(picture, size))
+        else:
+            drawn = isolate(picture, size, size - 2 * _BORDER, by_mass=False)
+        (image,) = self._in_channels(drawn[None])
+        return np.asarray(image)
 
     def verify(self) -> list[FileCheck]:
         """Whether the installed packages have the typefaces, scans and photographs."""

@@ -10,13 +10,14 @@ from functools import cache
 from transfer_sweep import datasets
 from transfer_sweep.datasets.base import Dataset
 
-_PRIVATE = {"base", "registry", "splits", "io", "images"}
+_NO_DATASETS = {"base", "registry", "splits"}
 
 
 @cache
 def names() -> tuple[str, ...]:
     """Every dataset there is (nothing is imported)."""
-    return tuple(sorted(m.name for m in pkgutil.iter_modules(datasets.__path__) if m.name not in _PRIVATE))
+    modules = (module.name for module in pkgutil.iter_modules(datasets.__path__) if not module.ispkg)
+    return tuple(sorted(name for name in modules if name not in _NO_DATASETS and not name.startswith("_")))
 
 
 @cache

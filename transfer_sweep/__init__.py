@@ -7,6 +7,9 @@ search path is the checkout's root. Either way each module has one name, ``trans
 
 from pathlib import Path
 
+if __name__ != "transfer_sweep":  # a checkout's root holds this folder, too
+    raise ImportError(f"{__name__} is transfer_sweep: import that", name=__name__)
+
 _HERE = Path(__file__).resolve().parent
 
 if not (_HERE / "sweep").is_dir():

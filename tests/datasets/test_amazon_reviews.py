@@ -1,6 +1,8 @@
 """Amazon reviews: the published counts, the options of what a vector holds, and files that are not as published."""
 
 import shutil
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -9,26 +11,26 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 
 from transfer_sweep.datasets.amazon_reviews import AmazonReviews, AmazonReviewsOptions
-from transfer_sweep.datasets.base import DataError
+from transfer_sweep.datasets.base import DataError, Domain
 
 FOLDER = "amazon_reviews"
 
 
 @pytest.fixture(scope="module")
-def loaded(data_root):
+def loaded(data_root: Path) -> dict[str, Domain]:
     dataset = AmazonReviews(data_root)
     return {domain: dataset.load(domain) for domain in dataset.domains}
 
 
 @pytest.fixture
-def copied_root(data_root, tmp_path):
+def copied_root(data_root: Path, tmp_path: Path) -> Path:
     shutil.copytree(data_root / FOLDER, tmp_path / FOLDER, copy_function=shutil.copyfile)
     return tmp_path
 
 
 @pytest.mark.data
-def test_domains_have_the_published_sizes_balanced_training_labels_and_stay_sparse(loaded):
-    assert {name: len(domain.test) for name, domain in loaded.items()} == {
+def test_domains_have_the_published_sizes_balanced_training_labels_and_stay_sparse(loaded: dict[str, Domain]) -> None:
+    assert {name: len(domain.scored) for name, domain in loaded.items()} == {
         "books": 4465,
         "dvd": 3586,
         "electronics": 5681,
@@ -39,34 +41,36 @@ def test_domains_have_the_published_sizes_balanced_training_labels_and_stay_spar
         assert domain.train.inputs.shape == (2000, 5000)
         assert domain.train.inputs.dtype == np.float32
         assert domain.train.labels.tolist().count(1) == 1000
-        assert domain.scored is domain.test
+        assert domain.test is not None
 
 
 @pytest.mark.data
-def test_the_first_review_is_as_its_line_says(data_root, loaded):
+def test_the_first_review_is_as_its_line_says(data_root: Path, loaded: dict[str, Domain]) -> None:
     label, *words = (data_root / FOLDER / "kitchen_train.svmlight").read_text().splitlines()[0].split()
     counts = {int(k): float(v) for k, v in (word.split(":") for word in words)}
-    row = loaded["kitchen"].train.inputs[[0]]
+    row = csr_array(loaded["kitchen"].train.inputs)[[0]]
     assert dict(zip(row.indices.tolist(), row.data.tolist(), strict=True)) == counts
     assert loaded["kitchen"].train.labels[0] == (label == "1")
 
 
 @pytest.mark.data
-def test_options_weigh_the_counts(data_root, loaded):
-    counts = loaded["dvd"].train.inputs
+def test_options_weigh_the_counts(data_root: Path, loaded: dict[str, Domain]) -> None:
+    counts = csr_array(loaded["dvd"].train.inputs)
 
-    def read(features: str) -> csr_array:
-        return AmazonReviews(data_root, AmazonReviewsOptions(features=features)).load("dvd")
+    def read(features: Literal["binary", "log", "tfidf"]) -> tuple[csr_array, csr_array]:
+        """Training and test inputs."""
+        domain = AmazonReviews(data_root, AmazonReviewsOptions(features=features)).load("dvd")
+        return csr_array(domain.train.inputs), csr_array(domain.scored.inputs)
 
-    np.testing.assert_array_equal(read("binary").train.inputs.toarray(), counts.toarray() > 0)
-    np.testing.assert_allclose(read("log").train.inputs.toarray(), np.log(1 + counts.toarray()), rtol=1e-6)
-    tfidf, model = read("tfidf"), TfidfTransformer().fit(counts)
-    np.testing.assert_allclose(tfidf.test.inputs.toarray(), model.transform(loaded["dvd"].test.inputs).toarray())
-    np.testing.assert_allclose(np.sqrt((tfidf.train.inputs**2).sum(axis=1)), 1, rtol=1e-5)
+    np.testing.assert_array_equal(read("binary")[0].toarray(), counts.toarray() > 0)
+    np.testing.assert_allclose(read("log")[0].toarray(), np.log(1 + counts.toarray()), rtol=1e-6)
+    (train, test), model = read("tfidf"), TfidfTransformer().fit(counts)
+    np.testing.assert_allclose(test.toarray(), model.transform(loaded["dvd"].scored.inputs).toarray())
+    np.testing.assert_allclose(np.sqrt((train**2).sum(axis=1)), 1, rtol=1e-5)
 
 
 @pytest.mark.data
-def test_tfidf_and_a_linear_classifier_average_what_was_measured_elsewhere(data_root):
+def test_tfidf_and_a_linear_classifier_average_what_was_measured_elsewhere(data_root: Path) -> None:
     """Independent code averages 78.0 over the 12 pairs (tf-idf of other documents: within half a point)."""
     dataset = AmazonReviews(data_root, AmazonReviewsOptions(features="tfidf"))
     domains = {name: dataset.load(name) for name in dataset.domains}
@@ -74,7 +78,7 @@ def test_tfidf_and_a_linear_classifier_average_what_was_measured_elsewhere(data_
     for source in domains.values():
         model = LogisticRegression(C=3, max_iter=1000).fit(source.train.inputs, source.train.labels)
         accuracies += [
-            100 * model.score(target.test.inputs, target.test.labels)
+            100 * model.score(target.scored.inputs, target.scored.labels)
             for target in domains.values()
             if target is not source
         ]
@@ -82,7 +86,7 @@ def test_tfidf_and_a_linear_classifier_average_what_was_measured_elsewhere(data_
 
 
 @pytest.mark.data
-def test_verify_tells_what_is_missing_and_damaged(copied_root):
+def test_verify_tells_what_is_missing_and_damaged(copied_root: Path) -> None:
     (copied_root / FOLDER / "books_test.svmlight").unlink()
     path = copied_root / FOLDER / "dvd_train.svmlight"
     path.write_text("\n".join(path.read_text().splitlines()[:-1]))
@@ -103,14 +107,16 @@ def test_verify_tells_what_is_missing_and_damaged(copied_root):
         ("<html>", "cannot be read"),
     ],
 )
-def test_a_file_of_other_content_is_damaged_and_the_line_says_what_to_do(copied_root, line, complaint):
+def test_a_file_of_other_content_is_damaged_and_the_line_says_what_to_do(
+    copied_root: Path, line: str, complaint: str
+) -> None:
     path = copied_root / FOLDER / "books_train.svmlight"
     path.write_text("\n".join([line, *path.read_text().splitlines()[1:]]))
     with pytest.raises(DataError, match=f"{complaint}.*data fetch amazon_reviews"):
         AmazonReviews(copied_root).load("books")
 
 
-def test_unknown_domains_and_missing_files_are_refused(tmp_path):
+def test_unknown_domains_and_missing_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no domain 'music'"):
         AmazonReviews(tmp_path).load("music")
     with pytest.raises(DataError, match="data fetch amazon_reviews"):

@@ -2,10 +2,13 @@
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from transfer_sweep.datasets.base import DataError
 from transfer_sweep.datasets.io.cache import cached_array, content_key
@@ -17,22 +20,22 @@ KEY = content_key("test", 1)
 class Builder:
     """Counts how often the array had to be made."""
 
-    def __init__(self, array=ARRAY):
+    def __init__(self, array: NDArray[Any] = ARRAY) -> None:
         self.array = array
         self.calls = 0
 
-    def __call__(self):
+    def __call__(self) -> NDArray[Any]:
         self.calls += 1
         return self.array
 
 
 @pytest.fixture
-def stored(tmp_path):
+def stored(tmp_path: Path) -> Path:
     cached_array(tmp_path, KEY, Builder())
     return tmp_path / f"{KEY}.npy"
 
 
-def test_an_array_is_built_once_and_memory_mapped_read_only(tmp_path):
+def test_an_array_is_built_once_and_memory_mapped_read_only(tmp_path: Path) -> None:
     build = Builder()
     first = cached_array(tmp_path / "new" / "folder", KEY, build)
     second = cached_array(tmp_path / "new" / "folder", KEY, build)
@@ -45,12 +48,12 @@ def test_an_array_is_built_once_and_memory_mapped_read_only(tmp_path):
             array[0] = 1
 
 
-def test_numpy_alone_can_read_the_file(stored):
+def test_numpy_alone_can_read_the_file(stored: Path) -> None:
     assert np.array_equal(np.load(stored), ARRAY)
 
 
 @pytest.mark.parametrize("array", [np.float16(ARRAY.T), np.zeros((0, 4))], ids=["strided", "empty"])
-def test_any_shape_comes_back(tmp_path, array):
+def test_any_shape_comes_back(tmp_path: Path, array: NDArray[Any]) -> None:
     build = Builder(array)
     for _ in range(2):
         found = cached_array(tmp_path, KEY, build)
@@ -59,7 +62,7 @@ def test_any_shape_comes_back(tmp_path, array):
     assert build.calls == 1
 
 
-def test_keys_follow_content():
+def test_keys_follow_content() -> None:
     assert content_key("office31", {"size": 256, "files": ["a"]}) == content_key(
         "office31", {"files": ["a"], "size": 256}
     )
@@ -67,7 +70,7 @@ def test_keys_follow_content():
     assert len({content_key(*parts) for parts in keys}) == len(keys)
 
 
-def flip_a_bit(content):
+def flip_a_bit(content: bytes) -> bytes:
     return content[:-20] + bytes([content[-20] ^ 1]) + content[-19:]
 
 
@@ -83,7 +86,7 @@ def flip_a_bit(content):
     ],
     ids=["emptied", "header cut", "a byte cut", "a byte more", "zeroed", "one bit"],
 )
-def test_a_damaged_file_is_built_anew(stored, damage):
+def test_a_damaged_file_is_built_anew(stored: Path, damage: Callable[[bytes], bytes]) -> None:
     stored.write_bytes(damage(stored.read_bytes()))
     build = Builder()
     for _ in range(2):
@@ -91,7 +94,7 @@ def test_a_damaged_file_is_built_anew(stored, damage):
     assert build.calls == 1
 
 
-def test_what_a_killed_process_left_unfinished_is_removed(tmp_path):
+def test_what_a_killed_process_left_unfinished_is_removed(tmp_path: Path) -> None:
     abandoned, growing = (tmp_path / f".{KEY}.{name}.part" for name in ("abandoned", "growing"))
     for part in (abandoned, growing):
         part.write_bytes(b"half")
@@ -101,8 +104,8 @@ def test_what_a_killed_process_left_unfinished_is_removed(tmp_path):
     assert growing.exists()
 
 
-def test_a_build_that_fails_leaves_nothing(tmp_path):
-    def fail():
+def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def fail() -> NDArray[Any]:
         raise DataError("a damaged image")
 
     with pytest.raises(DataError, match="a damaged image"):
@@ -110,8 +113,8 @@ def test_a_build_that_fails_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
-    def full(_descriptor):
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
@@ -120,7 +123,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="cannot keep 0 MB in the cache folder"):
         cached_array(Path(tmp_path / "file"), KEY, Builder())

@@ -2,6 +2,8 @@
 
 import re
 import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,19 +12,19 @@ from pydantic import ValidationError
 from scipy.io import loadmat
 
 from transfer_sweep.datasets.base import DataError
-from transfer_sweep.datasets.images.folders import ImageFolderOptions
+from transfer_sweep.datasets.images.folders import ImageFolderDataset, ImageFolderOptions
 from transfer_sweep.datasets.office31 import CLASSES, Office31
 from transfer_sweep.datasets.office_caltech10_images import OfficeCaltech10Images
 
 SMALL = ImageFolderOptions(size=32)
 
 
-def paint(path, colour, size=(40, 30)):
+def paint(path: Path, colour: tuple[int, int, int]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, colour).save(path, quality=95)
+    Image.new("RGB", (40, 30), colour).save(path, quality=95)
 
 
-def make_domain(folder, total, classes=CLASSES):
+def make_domain(folder: Path, total: int, classes: Sequence[str] = CLASSES) -> None:
     """A folder of ``total`` tiny images whose colour tells their class; one class gets what does not divide."""
     each, more = divmod(total, len(classes))
     for index, name in enumerate(classes):
@@ -30,17 +32,16 @@ def make_domain(folder, total, classes=CLASSES):
         paint(template, (8 * index, 255 - 8 * index, 128))
         for number in range(2, each + (more if index == 0 else 0) + 1):
             shutil.copy(template, folder / name / f"frame_{number:04}.jpg")
-    return folder
 
 
 @pytest.fixture
-def dslr(tmp_path):
+def dslr(tmp_path: Path) -> Path:
     """A root with a whole dslr in the published layout."""
     make_domain(tmp_path / "office31/dslr/images", 498)
     return tmp_path
 
 
-def refused(root, domain="dslr", dataset=Office31):
+def refused(root: Path, domain: str = "dslr", dataset: type[ImageFolderDataset] = Office31) -> str:
     with pytest.raises(DataError) as error:
         dataset(root, SMALL).load(domain)
     assert "\n" not in str(error.value)
@@ -51,7 +52,7 @@ def refused(root, domain="dslr", dataset=Office31):
 
 
 @pytest.mark.data
-def test_published_counts_and_classes(data_root):
+def test_published_counts_and_classes(data_root: Path) -> None:
     loaded = Office31(data_root, SMALL).load("dslr")
     assert loaded.test is None
     assert loaded.train.inputs.shape == (498, 3, 32, 32)
@@ -63,7 +64,7 @@ def test_published_counts_and_classes(data_root):
 
 @pytest.mark.data
 @pytest.mark.slow
-def test_verify_finds_the_published_set_in_order(data_root):
+def test_verify_finds_the_published_set_in_order(data_root: Path) -> None:
     checks = {check.path: check.detail for check in Office31(data_root).verify() if check.state == "ok"}
     assert checks == {
         "office31/amazon": "2817 images, 31 classes",
@@ -73,13 +74,13 @@ def test_verify_finds_the_published_set_in_order(data_root):
 
 
 @pytest.mark.data
-def test_office_caltech10_takes_its_ten_classes_from_office31(data_root):
+def test_office_caltech10_takes_its_ten_classes_from_office31(data_root: Path) -> None:
     assert len(OfficeCaltech10Images(data_root, SMALL).load("dslr").train) == 157
 
 
 @pytest.mark.data
 @pytest.mark.slow
-def test_verify_says_where_the_borrowed_domains_lie(data_root):
+def test_verify_says_where_the_borrowed_domains_lie(data_root: Path) -> None:
     states = {check.path.split("/")[1]: check for check in OfficeCaltech10Images(data_root).verify()}
     assert {name: states[name].detail for name in ("amazon", "dslr", "webcam")} == {
         "amazon": "958 images, 10 classes, in office31/amazon",
@@ -97,19 +98,21 @@ def test_verify_says_where_the_borrowed_domains_lie(data_root):
         "OFFICE31/amazon/back_pack/frame_0001.jpg",
     ],
 )
-def test_the_mirrors_ways_to_pack_it_all_end_in_the_published_layout(name):
+def test_the_mirrors_ways_to_pack_it_all_end_in_the_published_layout(name: str) -> None:
     amazon = next(file for file in Office31.files if file.path == "office31/amazon/images")
-    match = re.fullmatch(amazon.members, name.removeprefix("./"))
+    members = re.compile(amazon.members or "")
+    match = members.fullmatch(name.removeprefix("./"))
+    assert match
     assert match[1] == "back_pack/frame_0001.jpg"
-    assert re.fullmatch(amazon.members, name.replace("amazon", "dslr")) is None
-    assert re.fullmatch(amazon.members, "amazon/images/back_pack/._frame_0001.jpg.txt") is None
+    assert members.fullmatch(name.replace("amazon", "dslr")) is None
+    assert members.fullmatch("amazon/images/back_pack/._frame_0001.jpg.txt") is None
 
 
 # --- layouts ---
 
 
 @pytest.mark.parametrize("level", ["", "images"])
-def test_both_layouts_give_the_same(tmp_path, level):
+def test_both_layouts_give_the_same(tmp_path: Path, level: str) -> None:
     make_domain(tmp_path / "office31/dslr" / level, 498)
     (tmp_path / "office31/dslr" / level / "bike/.DS_Store").touch()
     (tmp_path / "office31/dslr" / level / "bike/._frame_0001.jpg").touch()
@@ -122,7 +125,7 @@ def test_both_layouts_give_the_same(tmp_path, level):
     assert np.abs(samples.inputs.mean(axis=(2, 3)) - expected).max() < 4
 
 
-def test_an_image_is_resized_whole_without_keeping_its_shape(dslr):
+def test_an_image_is_resized_whole_without_keeping_its_shape(dslr: Path) -> None:
     path = dslr / "office31/dslr/images/back_pack/frame_0001.jpg"
     image = Image.new("RGB", (200, 100), (255, 0, 0))
     image.paste((0, 0, 255), (100, 0, 200, 100))
@@ -133,21 +136,21 @@ def test_an_image_is_resized_whole_without_keeping_its_shape(dslr):
 
 
 @pytest.mark.parametrize("nesting", ["images/images", "images/dslr/images", "dslr/images"])
-def test_a_level_too_many_names_the_expected_folder_instead_of_finding_one_class(tmp_path, nesting):
+def test_a_level_too_many_names_the_expected_folder_instead_of_finding_one_class(tmp_path: Path, nesting: str) -> None:
     make_domain(tmp_path / "office31/dslr" / nesting, 498)
     message = refused(tmp_path)
     assert "instead of 31 classes" in message
     assert f"expected {tmp_path / 'office31/dslr'}/images/<class>/*.jpg with 31 class folders" in message
 
 
-def test_a_missing_domain_names_the_expected_folder_and_the_next_step(tmp_path):
+def test_a_missing_domain_names_the_expected_folder_and_the_next_step(tmp_path: Path) -> None:
     message = refused(tmp_path)
     assert f"expected {tmp_path / 'office31/dslr'}/images/<class>/*.jpg" in message
     assert "data fetch office31" in message
     assert {check.state for check in Office31(tmp_path).verify()} == {"missing"}
 
 
-def test_a_missing_class_an_extra_class_and_a_missing_image_are_named(dslr):
+def test_a_missing_class_an_extra_class_and_a_missing_image_are_named(dslr: Path) -> None:
     folder = dslr / "office31/dslr/images"
     (folder / "bike/frame_0001.jpg").unlink()
     assert "holds 497 images, office31/dslr was published with 498" in refused(dslr)
@@ -157,13 +160,13 @@ def test_a_missing_class_an_extra_class_and_a_missing_image_are_named(dslr):
     assert "(mug missing)" in refused(dslr)
 
 
-def test_unknown_domain_and_size_are_refused(dslr):
+def test_unknown_domain_and_size_are_refused(dslr: Path) -> None:
     assert "no domain 'caltech'; it has amazon, dslr, webcam" in refused(dslr, "caltech")
     with pytest.raises(ValidationError):
         ImageFolderOptions(size=4)
 
 
-def test_caltech_may_lie_beside_office31(tmp_path):
+def test_caltech_may_lie_beside_office31(tmp_path: Path) -> None:
     make_domain(tmp_path / "office31/dslr/images", 31 * 16)
     make_domain(tmp_path / "office_caltech10_images/caltech", 1123, OfficeCaltech10Images.classes)
     dataset = OfficeCaltech10Images(tmp_path, SMALL)
@@ -180,7 +183,7 @@ def test_caltech_may_lie_beside_office31(tmp_path):
 @pytest.mark.parametrize(
     "damage", [lambda c: b"", lambda c: c[: len(c) // 2], lambda c: bytes(len(c)), lambda c: c[:-2]]
 )
-def test_damaged_images_are_named_not_skipped(dslr, damage):
+def test_damaged_images_are_named_not_skipped(dslr: Path, damage: Callable[[bytes], bytes]) -> None:
     for name in ("mug/frame_0003.jpg", "bike/frame_0002.jpg"):
         path = dslr / "office31/dslr/images" / name
         path.write_bytes(damage(path.read_bytes()))
@@ -196,7 +199,7 @@ def test_damaged_images_are_named_not_skipped(dslr, damage):
 # --- the cache ---
 
 
-def test_images_are_decoded_once_and_again_when_a_file_changes(dslr, tmp_path):
+def test_images_are_decoded_once_and_again_when_a_file_changes(dslr: Path, tmp_path: Path) -> None:
     calls = []
     dataset = Office31(dslr, SMALL, cache=tmp_path / "cache", progress=lambda *call: calls.append(call))
     first = dataset.load("dslr").train
@@ -215,7 +218,7 @@ def test_images_are_decoded_once_and_again_when_a_file_changes(dslr, tmp_path):
     assert np.array_equal(changed[1:], first.inputs[1:])
 
 
-def test_another_size_is_another_array(dslr, tmp_path):
+def test_another_size_is_another_array(dslr: Path, tmp_path: Path) -> None:
     for size in (32, 48):
         inputs = Office31(dslr, ImageFolderOptions(size=size), cache=tmp_path / "cache").load("dslr").train.inputs
         assert inputs.shape[2:] == (size, size)

@@ -1,16 +1,21 @@
 """SURF features of Office-Caltech10: the published 1-NN column, and files that are not as published."""
 
 import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.io import loadmat, savemat
 from sklearn.neighbors import KNeighborsClassifier
 
-from transfer_sweep.datasets.base import DataError
+from transfer_sweep.datasets.base import DataError, Domain
 from transfer_sweep.datasets.office_caltech10 import OfficeCaltech10
 
 FOLDER = "office_caltech10"
+Change = Callable[[NDArray[Any], NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]  # of features and labels
 # Long et al. 2013, table 3, column NN (percent).
 PUBLISHED_1NN = {
     "caltech-amazon": 23.70,
@@ -29,19 +34,19 @@ PUBLISHED_1NN = {
 
 
 @pytest.fixture(scope="module")
-def loaded(data_root):
+def loaded(data_root: Path) -> dict[str, Domain]:
     dataset = OfficeCaltech10(data_root)
     return {domain: dataset.load(domain) for domain in dataset.domains}
 
 
 @pytest.fixture
-def copied_root(data_root, tmp_path):
+def copied_root(data_root: Path, tmp_path: Path) -> Path:
     shutil.copytree(data_root / FOLDER, tmp_path / FOLDER)
     return tmp_path
 
 
 @pytest.mark.data
-def test_nearest_neighbour_gives_the_published_column_to_two_decimals(loaded):
+def test_nearest_neighbour_gives_the_published_column_to_two_decimals(loaded: dict[str, Domain]) -> None:
     measured = {}
     for pair in PUBLISHED_1NN:
         source, target = (loaded[domain].train for domain in pair.split("-"))
@@ -51,7 +56,7 @@ def test_nearest_neighbour_gives_the_published_column_to_two_decimals(loaded):
 
 
 @pytest.mark.data
-def test_domains_are_zscored_float32_and_transductive(loaded):
+def test_domains_are_zscored_float32_and_transductive(loaded: dict[str, Domain]) -> None:
     for domain in loaded.values():
         assert domain.test is None
         assert domain.scored is domain.train
@@ -63,7 +68,7 @@ def test_domains_are_zscored_float32_and_transductive(loaded):
 
 
 @pytest.mark.data
-def test_class_names_are_those_of_office31(loaded, data_root):
+def test_class_names_are_those_of_office31(loaded: dict[str, Domain], data_root: Path) -> None:
     # The features come from the same photographs: amazon's class sizes tell which name each label has.
     images = data_root / "office31" / "amazon" / "images"
     sizes = [len(list((images / name).iterdir())) for name in OfficeCaltech10.classes]
@@ -71,7 +76,7 @@ def test_class_names_are_those_of_office31(loaded, data_root):
 
 
 @pytest.mark.data
-def test_a_constant_column_becomes_zeros(copied_root):
+def test_a_constant_column_becomes_zeros(copied_root: Path) -> None:
     path = copied_root / FOLDER / "dslr_SURF_L10.mat"
     content = loadmat(path)
     content["fts"][:, 7] = 0
@@ -83,7 +88,7 @@ def test_a_constant_column_becomes_zeros(copied_root):
 
 @pytest.mark.data
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.7, 0.99])
-def test_a_truncated_file_is_named_in_one_line(copied_root, share):
+def test_a_truncated_file_is_named_in_one_line(copied_root: Path, share: float) -> None:
     path = copied_root / FOLDER / "webcam_SURF_L10.mat"
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
@@ -107,7 +112,7 @@ def test_a_truncated_file_is_named_in_one_line(copied_root, share):
     ],
     ids=["rows", "bins", "labels missing", "labels from 0", "empty row"],
 )
-def test_other_contents_are_refused(copied_root, change):
+def test_other_contents_are_refused(copied_root: Path, change: Change) -> None:
     path = copied_root / FOLDER / "dslr_SURF_L10.mat"
     content = loadmat(path)
     fts, labels = change(content["fts"], content["labels"])
@@ -116,7 +121,7 @@ def test_other_contents_are_refused(copied_root, change):
         OfficeCaltech10(copied_root).load("dslr")
 
 
-def test_missing_files_and_roots_say_what_to_do(tmp_path):
+def test_missing_files_and_roots_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"amazon_SURF_L10\.mat is missing.*data fetch office_caltech10"):
         OfficeCaltech10(tmp_path).load("amazon")
     assert {check.state for check in OfficeCaltech10(tmp_path).verify()} == {"missing"}

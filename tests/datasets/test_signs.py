@@ -1,5 +1,7 @@
 """Traffic signs: both published layouts, what is cut out of them, and what is missing or damaged."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,11 +15,11 @@ FIRST, LAST = 3, 42
 
 
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path: Path) -> Path:
     """Three photographs each of two classes and four to test, twenty drawn signs; red signs on grey ground."""
     base = tmp_path / "gtsrb"
 
-    def photographs(folder, names, labels, table):
+    def photographs(folder: Path, names: list[str], labels: list[int], table: Path) -> None:
         folder.mkdir(parents=True)
         lines = []
         for index, (name, label) in enumerate(zip(names, labels, strict=True)):
@@ -44,9 +46,9 @@ def root(tmp_path):
     return tmp_path
 
 
-def test_photographs_are_those_that_torchvision_lists(root):
+def test_photographs_are_those_that_torchvision_lists(root: Path) -> None:
     gtsrb = Signs(root, SignsOptions(region=False, size=64)).load("gtsrb")
-    for part, split in ((gtsrb.train, "train"), (gtsrb.test, "test")):
+    for part, split in ((gtsrb.train, "train"), (gtsrb.scored, "test")):
         listed = GTSRB(root, split)
         folders = sorted(path.name for path in (root / "gtsrb/GTSRB/Training").iterdir())
         labels = [int(folders[label]) if split == "train" else label for _, label in listed]
@@ -56,7 +58,7 @@ def test_photographs_are_those_that_torchvision_lists(root):
             np.testing.assert_array_equal(pixels, expected)
 
 
-def test_a_sign_is_cut_out_by_its_corners(root):
+def test_a_sign_is_cut_out_by_its_corners(root: Path) -> None:
     gtsrb = Signs(root).load("gtsrb")
     assert gtsrb.train.inputs.shape == (6, 3, 40, 40)
     for pixels, label in zip(gtsrb.train.inputs, gtsrb.train.labels, strict=True):
@@ -64,22 +66,22 @@ def test_a_sign_is_cut_out_by_its_corners(root):
         assert not pixels[1:].any()
 
 
-def test_a_tenth_of_the_drawn_signs_is_set_aside_to_test(root, tmp_path):
+def test_a_tenth_of_the_drawn_signs_is_set_aside_to_test(root: Path, tmp_path: Path) -> None:
     drawn = Signs(root, cache=tmp_path / "cache").load("syn_signs")
-    assert (len(drawn.train), len(drawn.test)) == (18, 2)
-    for part in (drawn.train, drawn.test):
+    assert (len(drawn.train), len(drawn.scored)) == (18, 2)
+    for part in (drawn.train, drawn.scored):
         np.testing.assert_array_equal(part.inputs[:, 0, 20, 20], 10 * part.labels)
-    both = sorted([*drawn.train.labels, *drawn.test.labels])
+    both = sorted([*drawn.train.labels, *drawn.scored.labels])
     assert both == list(range(20))
     again = Signs(root, SignsOptions(train=5), cache=tmp_path / "cache").load("syn_signs")
-    np.testing.assert_array_equal(again.test.labels, drawn.test.labels)
+    np.testing.assert_array_equal(again.scored.labels, drawn.scored.labels)
     assert len(again.train) == 5
     assert set(again.train.labels) < set(drawn.train.labels)
     with pytest.raises(DataError, match="asks for 50"):
         Signs(root, SignsOptions(train=50)).load("syn_signs")
 
 
-def test_every_class_has_a_name_of_its_own():
+def test_every_class_has_a_name_of_its_own() -> None:
     assert len(set(Signs.classes)) == 43
     # Numbers of the benchmark's own table of classes.
     known = {0: "speed limit 20", 8: "speed limit 120", 13: "yield", 14: "stop", 17: "no entry", 25: "road works"}
@@ -87,7 +89,7 @@ def test_every_class_has_a_name_of_its_own():
     assert {number: Signs.classes[number] for number in known} == known
 
 
-def test_what_is_missing_or_damaged_gets_one_line(root, tmp_path):
+def test_what_is_missing_or_damaged_gets_one_line(root: Path, tmp_path: Path) -> None:
     signs = Signs(root)
     assert [check.state for check in signs.verify()] == ["ok", "ok"]
     assert "6 training of 39209 published" in signs.verify()[1].detail

@@ -1,6 +1,7 @@
 """Splits: disjoint, complete, stratified, seeded, and gentle to classes of one sample."""
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -8,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transfer_sweep.datasets.base import DataError, Samples
-from transfer_sweep.datasets.splits import few_shot, folds, holdout, some_classes
+from transfer_sweep.datasets.splits import Indices, few_shot, folds, holdout, some_classes
 
 LABELS = st.lists(st.integers(0, 6), min_size=1, max_size=120).map(lambda values: np.array(values, dtype=np.int64))
 # Class sizes as in Office-31's dslr: 7 to 31 images.
 SMALL = np.repeat(np.arange(5), [7, 9, 12, 31, 18])
 
 
-def assert_partition(first, second, n):
+def assert_partition(first: Indices, second: Indices, n: int) -> None:
     assert np.array_equal(first, np.sort(first))
     assert np.array_equal(second, np.sort(second))
     assert np.array_equal(np.sort(np.concatenate([first, second])), np.arange(n))
@@ -23,34 +24,36 @@ def assert_partition(first, second, n):
 
 @settings(deadline=None)
 @given(LABELS, st.floats(0, 0.99), st.integers(0, 3))
-def test_holdout_partitions_and_leaves_every_class_something_to_train_on(labels, fraction, seed):
+def test_holdout_partitions_and_leaves_every_class_something_to_train_on(
+    labels: Indices, fraction: float, seed: int
+) -> None:
     train, held = holdout(labels, fraction, seed)
     assert_partition(train, held, len(labels))
     assert set(labels[train]) == set(labels)
     assert len(held) <= round(fraction * len(labels))
 
 
-def test_holdout_keeps_class_shares():
+def test_holdout_keeps_class_shares() -> None:
     labels = np.repeat(np.arange(10), 100)
     _, held = holdout(labels, 0.1, seed=0)
     assert np.array_equal(np.bincount(labels[held]), np.full(10, 10))
 
 
-def test_holdout_of_classes_that_do_not_divide_still_holds_a_tenth():
+def test_holdout_of_classes_that_do_not_divide_still_holds_a_tenth() -> None:
     train, held = holdout(SMALL, 0.1, seed=0)
     assert len(held) == 8  # a tenth of 77
     assert set(np.bincount(SMALL[held], minlength=5) - np.floor(0.1 * np.bincount(SMALL)).astype(int)) <= {0, 1}
     assert len(train) == 69
 
 
-def test_holdout_of_nothing():
+def test_holdout_of_nothing() -> None:
     train, held = holdout(SMALL, 0.0, seed=3)
     assert len(held) == 0
     assert np.issubdtype(held.dtype, np.integer)  # an index array even when empty
     assert np.array_equal(train, np.arange(len(SMALL)))
 
 
-def test_the_seed_decides():
+def test_the_seed_decides() -> None:
     assert np.array_equal(holdout(SMALL, 0.2, 1)[1], holdout(SMALL, 0.2, 1)[1])
     assert not np.array_equal(holdout(SMALL, 0.2, 1)[1], holdout(SMALL, 0.2, 2)[1])
     assert not np.array_equal(few_shot(SMALL, 3, 1)[0], few_shot(SMALL, 3, 2)[0])
@@ -59,7 +62,7 @@ def test_the_seed_decides():
 
 @settings(deadline=None)
 @given(LABELS, st.integers(0, 10), st.integers(0, 3))
-def test_few_shot_draws_per_class_and_leaves_one_to_score(labels, per_class, seed):
+def test_few_shot_draws_per_class_and_leaves_one_to_score(labels: Indices, per_class: int, seed: int) -> None:
     drawn, rest = few_shot(labels, per_class, seed)
     assert_partition(drawn, rest, len(labels))
     counts = np.bincount(labels)
@@ -68,18 +71,18 @@ def test_few_shot_draws_per_class_and_leaves_one_to_score(labels, per_class, see
     )
 
 
-def test_more_shots_contain_fewer():
+def test_more_shots_contain_fewer() -> None:
     assert set(few_shot(SMALL, 2, seed=5)[0]) < set(few_shot(SMALL, 3, seed=5)[0])
 
 
-def test_shots_of_some_classes_are_the_same_samples_as_of_all():
+def test_shots_of_some_classes_are_the_same_samples_as_of_all() -> None:
     among = some_classes(5, 3, seed=1)
     of_all, of_some = few_shot(SMALL, 3, seed=5)[0], few_shot(SMALL, 3, 5, among)[0]
     assert np.array_equal(of_some, of_all[np.isin(SMALL[of_all], among)])
     assert np.array_equal(np.bincount(SMALL[of_some], minlength=5), 3 * np.isin(np.arange(5), among))
 
 
-def test_drawn_classes_are_sorted_seeded_and_nested():
+def test_drawn_classes_are_sorted_seeded_and_nested() -> None:
     draws = [some_classes(31, n, seed=2) for n in range(32)]
     assert all(np.array_equal(draw, np.unique(draw)) and len(draw) == n for n, draw in enumerate(draws))
     assert all(set(fewer) < set(more) for fewer, more in itertools.pairwise(draws))
@@ -89,7 +92,7 @@ def test_drawn_classes_are_sorted_seeded_and_nested():
 
 @settings(deadline=None)
 @given(LABELS.map(lambda labels: np.append(labels, [0] * 5)), st.integers(0, 3))
-def test_every_sample_is_scored_in_exactly_one_fold(labels, seed):
+def test_every_sample_is_scored_in_exactly_one_fold(labels: Indices, seed: int) -> None:
     parts = folds(labels, 5, seed)
     assert len(parts) == 5
     for train, scored in parts:
@@ -97,7 +100,7 @@ def test_every_sample_is_scored_in_exactly_one_fold(labels, seed):
     assert np.array_equal(np.sort(np.concatenate([scored for _, scored in parts])), np.arange(len(labels)))
 
 
-def test_folds_keep_class_shares():
+def test_folds_keep_class_shares() -> None:
     for _, scored in folds(SMALL, 5, seed=0):
         assert np.abs(np.bincount(SMALL[scored], minlength=5) - np.bincount(SMALL) / 5).max() < 1
 
@@ -112,7 +115,7 @@ def test_folds_keep_class_shares():
         lambda: folds(SMALL, 32, 0),
     ],
 )
-def test_impossible_splits_are_refused_in_one_line(call):
+def test_impossible_splits_are_refused_in_one_line(call: Callable[[], object]) -> None:
     with pytest.raises(DataError) as refused:
         call()
     assert "\n" not in str(refused.value)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 from sklearn.datasets import load_digits
@@ -9,21 +10,23 @@ from sklearn.datasets import load_digits
 from transfer_sweep.datasets.base import DataError
 from transfer_sweep.datasets.images.strokes import isolate, square
 
+Colour = tuple[int, int, int]
 
-def seven(width=400, height=300, ink=(20, 30, 90), paper=(235, 230, 215)):
+
+def seven(ink: Colour = (20, 30, 90), paper: Colour = (235, 230, 215)) -> Image.Image:
     """Two strokes of a pen, off the middle."""
-    picture = Image.new("RGB", (width, height), paper)
+    picture = Image.new("RGB", (400, 300), paper)
     pen = ImageDraw.Draw(picture)
     pen.line([(80, 60), (180, 60), (110, 220)], fill=ink, width=14, joint="curve")
     return picture
 
 
-def extents(pixels):
+def extents(pixels: NDArray[np.uint8]) -> tuple[int, int]:
     rows, columns = (np.flatnonzero((pixels > 60).any(axis=axis)) for axis in (1, 0))
     return rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
 
 
-def test_strokes_are_light_on_black_in_their_box_and_centred():
+def test_strokes_are_light_on_black_in_their_box_and_centred() -> None:
     found = isolate(seven(), 28, 20, by_mass=True)
     assert found.shape == (28, 28)
     assert found.dtype == np.uint8
@@ -36,12 +39,12 @@ def test_strokes_are_light_on_black_in_their_box_and_centred():
     assert ndimage.center_of_mass(found.astype(float)) == pytest.approx((13.5, 13.5), abs=0.6)
 
 
-def test_by_its_edges_the_whole_image_may_be_filled():
+def test_by_its_edges_the_whole_image_may_be_filled() -> None:
     found = isolate(seven(), 28, 28, by_mass=False)
     assert extents(found)[0] >= 27
 
 
-def test_chalk_on_a_board_uneven_light_and_a_dropped_speck_change_little():
+def test_chalk_on_a_board_uneven_light_and_a_dropped_speck_change_little() -> None:
     plain = isolate(seven(), 28, 20, by_mass=True).astype(float)
     chalk = isolate(seven(ink=(240, 240, 240), paper=(30, 50, 40)), 28, 20, by_mass=True)
     shaded = np.asarray(seven()).astype(float) * np.linspace(0.55, 1, 400)[None, :, None]
@@ -52,7 +55,7 @@ def test_chalk_on_a_board_uneven_light_and_a_dropped_speck_change_little():
     np.testing.assert_allclose(isolate(speckled, 28, 20, by_mass=True), plain, atol=2)
 
 
-def test_what_is_transparent_is_paper():
+def test_what_is_transparent_is_paper() -> None:
     drawn = seven()
     mask = drawn.convert("L").point(lambda value: 255 if value < 128 else 0)
     clear = drawn.convert("RGBA")
@@ -61,7 +64,7 @@ def test_what_is_transparent_is_paper():
     assert np.corrcoef(plain.ravel(), found.ravel())[0, 1] > 0.98
 
 
-def test_a_scan_comes_back_as_it_was():
+def test_a_scan_comes_back_as_it_was() -> None:
     scans = load_digits()
     for index in range(10):
         scan = Image.fromarray((scans.images[index] * 255 / 16).astype(np.uint8))
@@ -76,13 +79,13 @@ def test_a_scan_comes_back_as_it_was():
         assert np.corrcoef(expected.ravel(), found[top:bottom, left:right].ravel())[0, 1] > 0.7
 
 
-def test_an_empty_picture_shows_nothing():
+def test_an_empty_picture_shows_nothing() -> None:
     for colour in (0, 128, 255):
         with pytest.raises(DataError, match="no strokes"):
             isolate(Image.new("L", (64, 64), colour), 28, 20, by_mass=True)
 
 
-def test_the_middle_square_is_taken_of_a_photograph():
+def test_the_middle_square_is_taken_of_a_photograph() -> None:
     picture = Image.new("RGB", (300, 100), (255, 0, 0))
     picture.paste((0, 0, 255), (100, 0, 200, 100))
     assert np.asarray(square(picture, 32)).reshape(-1, 3).mean(axis=0) == pytest.approx((0, 0, 255), abs=2)
