@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from transfer_sweep.reports.ledger.ledger import Ledger
-from transfer_sweep.reports.ledger.records import Trial, canonical
+from transfer_sweep.reports.ledger.records import Cell, EpochReport, Pair, Protocol, Trial, TrialState, canonical
 
 DOMAINS = ("amazon", "dslr", "webcam")
 PAIRS = tuple(itertools.permutations(DOMAINS, 2))
@@ -45,54 +45,42 @@ def make(path: Path, trials: int = 1000, logits: bool = False) -> None:
     draw = np.random.default_rng(0)
     methods = (*SHALLOW, *DEEP)
     settings = max(1, round(trials / (len(PAIRS) * len(methods))))
-    rows: list[Trial] = []
+    protocol = Protocol.decode(canonical(_PROTOCOL))
+    planned: list[Trial] = []
     for (source, target), method, i in itertools.product(PAIRS, methods, range(settings)):
         rate, weight = 10.0 ** (-3 + i % 3 / 2), round(10.0 ** (i // 3 / 4 - 1), 4)
         params = {"lr": rate, "trade_off": weight} if method in DEEP else {"C": round(10.0 ** (i / 4 - 2), 4)}
-        rows.append(
-            Trial(
-                f"{len(rows):016x}",
-                "search",
-                "office31",
-                canonical(_PROTOCOL),
-                method,
-                source,
-                target,
-                canonical(params),
-                0,
-                EPOCHS if method in DEEP else 1,
-            )
-        )
+        cell = Cell("office31", method, Pair(source, target), protocol)
+        planned.append(Trial(f"{len(planned):016x}", "search", cell, params, 0, EPOCHS if method in DEEP else 1))
     with Ledger(path, write=True) as ledger:
         ledger.set_meta("experiment", _EXPERIMENT)
         ledger.set_meta("data", {"checksums": dict.fromkeys(DOMAINS, "0123456789abcdef")})
         ledger.add_environment(_ENVIRONMENT)
-        ledger.set_plan(rows)
-        for i, row in enumerate(rows):
-            _run(ledger, row, i % 3 != 0, draw, logits)
+        ledger.set_plan(planned)
+        for i, trial in enumerate(planned):
+            _run(ledger, trial, i % 3 != 0, draw, logits)
 
 
-def _run(ledger: Ledger, row: Trial, stopped: bool, draw: np.random.Generator, logits: bool) -> None:
-    epochs = EPOCHS // 3 if stopped and row.budget > 1 else row.budget
-    method = (*SHALLOW, *DEEP).index(row.method)
-    end = _LEVEL[row.source, row.target] + 0.3 * method - 2 * draw.random()
-    rise = 1 - np.exp(-np.arange(1, epochs + 1) / (row.budget / 6))
-    accuracies = np.clip(end * rise + draw.normal(scale=0.5, size=epochs), 0, 100)
+def _run(ledger: Ledger, trial: Trial, stopped: bool, draw: np.random.Generator, logits: bool) -> None:
+    epochs = EPOCHS // 3 if stopped and trial.budget > 1 else trial.budget
+    method = (*SHALLOW, *DEEP).index(trial.method)
+    level = _LEVEL[trial.pair] + 0.3 * method - 2 * draw.random()
+    rise = 1 - np.exp(-np.arange(1, epochs + 1) / (trial.budget / 6))
+    accuracies = np.clip(level * rise + draw.normal(scale=0.5, size=epochs), 0, 100)
     noise = draw.normal(scale=0.05, size=(epochs, len(_CRITERIA) + 1))
-    artefacts = _predictions(ledger.path.parent, row.id, draw) if logits else {}
+    artefacts = _predictions(ledger.path.parent, trial.id, draw) if logits else {}
     for epoch, (accuracy, *others) in enumerate(zip(accuracies, *noise.T, strict=True), start=1):
         score = float(accuracy) / 30
         criteria = {name: score + float(other) for name, other in zip(_CRITERIA, others[1:], strict=True)}
-        ledger.record_epoch(
-            row.id,
+        report = EpochReport(
             epoch,
             float(accuracy),
             {"information_maximization": score + float(others[0]), "predicted_classes": 1.0, **criteria},
             {"classification": 1 / epoch, "transfer": 0.1},
             0.5,
-            artefacts,
-            ("stopped" if epochs < row.budget else "done") if epoch == epochs else None,
         )
+        end = TrialState.STOPPED if epochs < trial.budget else TrialState.DONE
+        ledger.record_epoch(trial.id, report, artefacts, end if epoch == epochs else None)
 
 
 def _predictions(folder: Path, trial: str, draw: np.random.Generator) -> dict[str, str]:

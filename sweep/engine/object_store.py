@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import ray
 
@@ -26,8 +27,8 @@ class ObjectStore:
     def __init__(self, dataset: Dataset, cache: Path, weights: Path | None, progress: Progress) -> None:
         self._dataset, self._cache, self._weights, self._progress = dataset, cache, weights, progress
         self._samples: dict[tuple[str, str], int] = {}
-        self.domains: dict[tuple[str, str], ray.ObjectRef] = {}
-        self.pretrained: dict[str, ray.ObjectRef] = {}
+        self.domains: dict[tuple[str, str], ray.ObjectRef[Any]] = {}
+        self.pretrained: dict[str, ray.ObjectRef[Any]] = {}
 
     def put(self, trials: Iterable[Trial]) -> None:
         """Put what these trials need and is not there yet.

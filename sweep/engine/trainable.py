@@ -81,7 +81,7 @@ class Shared:
     """
 
     specs: dict[str, TrialSpec]
-    domains: dict[tuple[str, str], ray.ObjectRef]
+    domains: dict[tuple[str, str], ray.ObjectRef[Any]]
     storage: Storage
     folder: str
     node: str
@@ -89,7 +89,7 @@ class Shared:
     num_classes: int
     criterion: str
     checkpoint_seconds: float
-    pretrained: dict[str, ray.ObjectRef]
+    pretrained: dict[str, ray.ObjectRef[Any]]
     proxy_a_distance: bool
     memory: gpu_memory.Memory
 
@@ -224,7 +224,7 @@ class TransferTrial(tune.Trainable):
         saved_long_ago = time.monotonic() - self._saved_at >= self._shared.checkpoint_seconds
         return result | ({SHOULD_CHECKPOINT: True} if not state.ended and saved_long_ago else {})
 
-    def _sent(self, paths: Iterable[str]) -> dict[str, ray.ObjectRef]:
+    def _sent(self, paths: Iterable[str]) -> dict[str, ray.ObjectRef[Any]]:
         """Files of ours, into the object store."""
         sent = {}
         for path in paths:

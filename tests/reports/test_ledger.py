@@ -34,10 +34,11 @@ import itertools
 from pathlib import Path
 from tests.support.small_ledger import Run
 from transfer_sweep.reports.ledger.ledger import Ledger
+from transfer_sweep.reports.ledger.records import EpochReport
 trial = Run("dann", "amazon", "webcam", {{"lr": 0.1}}, [], budget=10).trial
 ledger = Ledger(Path({str(path)!r}), write=True)
-ledger.set_plan([row])
-ledger.start(row.id, {{"cpu": 1}})
+ledger.set_plan([trial])
+ledger.start(trial.id, {{"cpu": 1}})
 for epoch in itertools.count(1):
     ledger.record_epoch(trial.id, EpochReport(epoch, 50.0, {{}}, {{}}, seconds=0.1))
     print(epoch, flush=True)

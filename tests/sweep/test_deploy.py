@@ -13,7 +13,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.dashboard.modules.metrics.dashboards import default_dashboard_panels
 from ruamel.yaml import YAML
 
-from transfer_sweep.sweep.cli import main as cli
+from transfer_sweep.sweep.cli.app import app
 from transfer_sweep.sweep.engine import metrics as monitoring
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
@@ -41,7 +41,7 @@ def test_the_ray_job_runs_a_command_that_there_is() -> None:
     *_, job = _load("rayjob.yaml")
     python, dash_m, name, *arguments = shlex.split(job["spec"]["entrypoint"])
     assert (python, dash_m, name) == ("python", "-m", "sweep")
-    command = typer.main.get_command(cli.app)
+    command = typer.main.get_command(app)
     context = command.make_context("sweep", arguments, resilient_parsing=True)
     run = command.get_command(context, arguments[0])  # type: ignore[attr-defined]
     parsed = run.make_context("run", arguments[1:], resilient_parsing=True).params

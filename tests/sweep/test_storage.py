@@ -1,14 +1,11 @@
 """Storage: a folder, or what fsspec knows; here its memory."""
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from transfer_sweep.reports.ledger.ledger import Ledger
-from transfer_sweep.sweep import runner
-from transfer_sweep.sweep.engine.checkpoint_storage import Storage
+from transfer_sweep.sweep.engine.checkpoint_storage import Storage, open_storage
 from transfer_sweep.sweep.errors import SweepError
 
 SAVED = "checkpoints/pass-0/one"
@@ -62,13 +59,8 @@ def test_an_address_of_no_use_is_refused_in_one_line(address: str) -> None:
 
 def test_ledgers_that_share_a_storage_have_folders_of_their_own_and_find_them_again(tmp_path: Path) -> None:
     def opened(results: str, storage: str | None) -> Storage:
-        experiment = SimpleNamespace(name="digits")
-        settings = runner.Settings(results=tmp_path / results, data_root=None, cache=tmp_path, storage=storage)
-        run: Any = SimpleNamespace(experiment=experiment, settings=settings)
         with Ledger(tmp_path / results / "digits" / "ledger.sqlite", write=True) as ledger:
-            runner.Run._open_storage(run, ledger)
-        found: Storage = run._storage
-        return found
+            return open_storage(ledger, storage, tmp_path / results, "digits", print)
 
     shared = str(tmp_path / "shared")
     one, other = opened("one", shared), opened("other", shared)
