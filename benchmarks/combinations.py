@@ -17,7 +17,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from transfer_sweep.reports import selection
-from transfer_sweep.reports.criteria import Predictions
+from transfer_sweep.reports.criteria.outputs import Outputs
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.selection import CELL
 
@@ -44,12 +44,13 @@ def within(rows: pd.DataFrame, scores: pd.Series, columns: list[str]) -> pd.Seri
 def ensembles(rows: pd.DataFrame) -> dict[str, pd.Series]:
     """Agreement with the trials of a pair together, by who votes, and how."""
     sound = rows["predicted_classes"] > selection.COLLAPSED
-    predictions = {i: Predictions.of(selection.stored(path)) for i, path in rows["logits"].items()}
+    stored = {i: selection.stored_logits(path) for i, path in rows["logits"].items()}
+    predictions = {i: Outputs.of_logits(logits) for i, logits in stored.items() if logits is not None}
 
     def agreement(weights: pd.Series, hard: bool = False) -> pd.Series:
         found = pd.Series(np.nan, index=rows.index)
         for _, of_pair in rows.groupby([*PAIR, "protocol"], sort=False):
-            known = {i: p for i in of_pair.index if (p := predictions[i]) is not None}
+            known = {i: p for i in of_pair.index if (p := predictions.get(i)) is not None and not p.undefined}
             votes = [
                 weights[i] * (np.eye(p.probabilities.shape[1])[p.classes] if hard else p.probabilities)
                 for i, p in known.items()

@@ -26,6 +26,7 @@ from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.engine.trainable import TransferTrial, TrialSpec
 from transfer_sweep.sweep.runner import Run, Settings
 from transfer_sweep.sweep.trial import task as tasks
+from transfer_sweep.sweep.trial.scoring import Scored
 
 CELLS = 10
 EXPERIMENT = """
@@ -87,9 +88,9 @@ class QuickTrial(NoOpTrial):
         super()._build(spec)
         scoring, draw = self._scoring, np.random.default_rng(int(spec.row.id, 16))
 
-        def quick(model: Algorithm, **_: bool) -> tasks.Scored:
+        def quick(model: Algorithm, **_: bool) -> Scored:
             scored = scoring(model)
-            made_up = {name: float(draw.random()) for name in selection.OWN}
+            made_up = {name: float(draw.random()) for name in selection.PER_TRIAL}
             return dataclasses.replace(scored, criteria=made_up | scored.criteria)
 
         self._scoring = quick

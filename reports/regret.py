@@ -38,7 +38,8 @@ def read(path: Path) -> pd.DataFrame:
     lacking = {*CELL, "params", "seed", "role", "state", "predicted_classes", "target_accuracy"} - {*rows}
     if lacking:
         raise ValueError(f"{path} holds no trials: it lacks the columns {', '.join(sorted(lacking))}")
-    known = [name for name in (*selection.OWN, *selection.ENSEMBLES) if name in rows]
+    rows = selection.of_these_versions(rows)
+    known = [name for name in (*selection.PER_TRIAL, *selection.ENSEMBLES) if name in rows]
     try:
         numbers = {name: pd.to_numeric(rows[name]) for name in ("predicted_classes", "target_accuracy", *known)}
     except (ValueError, TypeError) as error:
@@ -77,7 +78,7 @@ def regrets(experiments: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def _with_all(candidates: pd.DataFrame) -> pd.DataFrame:
     """The candidates with a column of every criterion of a single trial: files have those that were recorded."""
-    return candidates.assign(**{name: np.nan for name in selection.OWN if name not in candidates})
+    return candidates.assign(**{name: np.nan for name in selection.PER_TRIAL if name not in candidates})
 
 
 def regret_table(found: pd.DataFrame) -> Table:

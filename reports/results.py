@@ -18,6 +18,7 @@ import pandas as pd
 
 from transfer_sweep.reports import published as paper
 from transfer_sweep.reports import selection
+from transfer_sweep.reports.criteria import registry
 from transfer_sweep.reports.ledger import records as nouns
 from transfer_sweep.reports.ledger.artefacts import FEATURES
 from transfer_sweep.reports.ledger.ledger import Ledger
@@ -94,6 +95,7 @@ class Results:
         curves: every epoch of the trials that the criterion chose: ``trial``, ``epoch``, ``target_accuracy`` and
             one column a criterion.
         losses: what those trials said of themselves at their last epoch: ``trial``, and one column a loss.
+        outdated: how many trials are left out because an earlier version of their method made them.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Results:
     records: pd.DataFrame
     curves: pd.DataFrame
     losses: pd.DataFrame
+    outdated: int = 0
 
     @property
     def citations(self) -> dict[str, str]:
@@ -184,9 +187,11 @@ def read_open(ledger: Ledger, criterion: str | None = None, everything: bool = F
     experiment = ledger.meta("experiment") or {}
     name = ledger.path.resolve().parent.name
     criterion = criterion or experiment.get("criterion") or selection.DEFAULT
-    trials = _with_protocol(ledger.trials(everything))
+    outdated = selection.outdated(ledger) if everything else frozenset()
+    trials = ledger.trials(everything)
+    trials = _with_protocol(trials[~trials["id"].isin(outdated)])
     candidates = _with_protocol(selection.candidates(ledger, everything))
-    if criterion not in selection.OWN:
+    if criterion not in selection.PER_TRIAL:
         candidates = selection.with_derived(candidates)
     records = _judged(name, experiment, trials, candidates, criterion)
     epochs = ledger.history(records[records["selection"] == criterion]["trial"])
@@ -201,6 +206,7 @@ def read_open(ledger: Ledger, criterion: str | None = None, everything: bool = F
         records,
         _curves(epochs),
         _losses(epochs),
+        len(outdated),
     )
 
 
@@ -269,7 +275,8 @@ def _losses(epochs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _curves(epochs: pd.DataFrame) -> pd.DataFrame:
-    recorded = pd.DataFrame([json.loads(text) for text in epochs["criteria"]], index=epochs.index, dtype=float)
+    criteria = [registry.by_name(json.loads(text)) for text in epochs["criteria"]]
+    recorded = pd.DataFrame(criteria, index=epochs.index, dtype=float)
     return epochs[["trial", "epoch"]].join(epochs["target_accuracy"].astype(float)).join(recorded)
 
 
@@ -329,5 +336,7 @@ def trials_csv(results: Results) -> bytes:
     rows = rows.assign(epochs=rows["epochs_spent"].fillna(0).astype(int))
     criteria = [name for name in known if name not in ("target_accuracy", "best_accuracy", "seconds")]
     columns = [*CELL, "params", "seed", "role", "state", "epochs", "budget", *sorted(criteria)]
-    text = rows[[*columns, "target_accuracy", "best_accuracy", "seconds"]].to_csv(index=False, float_format="%.6g")
+    rows = rows[[*columns, "target_accuracy", "best_accuracy", "seconds"]]
+    keys = {name: each.key for name, each in registry.find().items()}
+    text = rows.rename(columns=keys).to_csv(index=False, float_format="%.6g")
     return gzip.compress(text.encode(), mtime=0)

@@ -1,72 +1,48 @@
 """How trials are chosen: the one place. Scheduler, confirmation pass, ``evaluate`` and reports all call it.
 
 A criterion is computed without target labels; ``oracle`` chooses by target accuracy and is for reporting only. A
-trial scores itself by most criteria; some compare the trials of a cell, and can choose but not stop.
+trial scores itself by most criteria; some compare the trials of a cell, and can choose but not stop. Which there are,
+:mod:`transfer_sweep.reports.criteria` says, a file each.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from transfer_sweep.reports import criteria
-from transfer_sweep.reports.ledger.artefacts import FEATURES
+from transfer_sweep.reports.criteria import registry
+from transfer_sweep.reports.criteria.base import EnsembleCriterion, Evidence, MeanRank, Need, TrialCriterion
+from transfer_sweep.reports.criteria.outputs import Outputs
+from transfer_sweep.reports.ledger import records
+from transfer_sweep.reports.ledger.artefacts import FEATURES, LOGITS
 from transfer_sweep.reports.ledger.ledger import Ledger
-from transfer_sweep.reports.ledger.records import Protocol, canonical
+from transfer_sweep.reports.ledger.records import LOST, canonical
 
 DEFAULT = "information_maximization"
 STOPPING = "information_maximization"
 """What early stopping compares where the criterion that chooses cannot stop."""
 ORACLE = "oracle"
 
-OWN: dict[str, str] = {
-    "information_maximization": "entropy of the mean prediction minus mean entropy, on unlabelled target inputs",
-    "entropy": "minus the mean entropy of the predictions on unlabelled target inputs",
-    "bnm": "nuclear norm of the prediction matrix on unlabelled target inputs, over its maximum",
-    "source_validation": "accuracy on held-out source samples (leave-one-out 1-NN where nothing is held out)",
-    "snd": "soft neighbourhood density: mean entropy of the similarities among target predictions",
-    "class_cluster": "mutual information, adjusted for chance, of target predictions and k-means on target features",
-    "iwcv": "minus the error on held-out source samples, weighted to look like the target",
-    "dev": "minus the cross-entropy on held-out source samples, weighted to look like the target, its variance reduced",
-    "mixval_intra": "agreement on mixtures of target samples of one predicted class",
-    "mixval_inter": "agreement on mixtures of target samples of two predicted classes with that of the larger part",
-    "reverse_neighbor": "accuracy on the source of 1-NN among target samples with their predicted classes",
-    "reverse_validation": "accuracy on the source of what is learnt back from target predictions, by the method",
-}
-"""Criteria by which a trial scores itself: they can stop trials, and choose."""
-
-RANKED: dict[str, tuple[str, ...]] = {
-    "mixval": ("mixval_intra", "mixval_inter"),
-    "im_and_source": ("information_maximization", "source_validation"),
-    "ensemble_and_cluster": ("pair_ensemble", "class_cluster"),
-}
-"""Criteria that are the mean of a trial's ranks in its cell by others."""
-
-ENSEMBLES: dict[str, str] = {
-    "ensemble": "agreement with the prediction of all trials of the cell together",
-    "pair_ensemble": "agreement with the prediction of all trials of all methods on the pair together",
-}
-"""Criteria that compare a trial's predictions with those of others."""
-
-CRITERIA: dict[str, str] = {
-    **OWN,
-    "mixval": "mean rank in the cell by agreement on mixtures of target samples, of one and of two predicted classes",
-    "im_and_source": "mean rank in the cell by information maximisation and by source validation",
-    **ENSEMBLES,
-    "ensemble_and_cluster": "mean rank in the cell by agreement with all trials on the pair and by class clusters",
-}
+CRITERIA: dict[str, str] = {name: each.text for name, each in registry.find().items()}
 """Everything that can choose, and what it is."""
 
-_OF_LOGITS = ("information_maximization", "entropy", "bnm", "snd")
+PER_TRIAL = {name: each for name, each in registry.find().items() if isinstance(each, TrialCriterion)}
+"""Criteria by which a trial scores itself: they can stop trials, and choose."""
+
+ENSEMBLES = {name: each for name, each in registry.find().items() if isinstance(each, EnsembleCriterion)}
+"""Criteria that compare a trial's predictions with those of others."""
+
+RANKED = {name: each for name, each in registry.find().items() if isinstance(each, MeanRank)}
+"""Criteria that are the mean of a trial's ranks in its cell by others."""
+
+_FROM_LOGITS = [name for name, each in PER_TRIAL.items() if each.needs == {Need.PREDICTIONS}]
 """What can be computed from stored predictions where a trial has not recorded it."""
 
 CELL = ["dataset", "method", "source", "target", "protocol"]
@@ -95,7 +71,6 @@ _CHOSEN_FROM = [
     "declared_access",
     "logits",
 ]
-_LOST = frozenset({"failed", "oom"})
 
 
 def guarded_score(recorded: Mapping[str, float | None], criterion: str = DEFAULT) -> float:
@@ -109,18 +84,19 @@ def guarded_score(recorded: Mapping[str, float | None], criterion: str = DEFAULT
     NaN, rank last of all.
 
     Args:
-        recorded: the values recorded at one epoch; a missing ``predicted_classes`` means no guard.
-        criterion: one of :data:`OWN`.
+        recorded: the values of one epoch, as they are recorded; a missing ``predicted_classes`` means no guard.
+        criterion: one of :data:`PER_TRIAL`.
 
     Raises:
         KeyError: there is no such criterion, or it compares trials.
     """
-    if criterion not in OWN:
-        raise KeyError(f"no criterion {criterion!r} of a single trial: there are {', '.join(OWN)}")
-    return _guarded(recorded.get(criterion), recorded.get(_GUARD, 1.0))
+    if criterion not in PER_TRIAL:
+        raise KeyError(f"no criterion {criterion!r} of a single trial: there are {', '.join(PER_TRIAL)}")
+    return guarded(recorded.get(PER_TRIAL[criterion].key), recorded.get(_GUARD, 1.0))
 
 
-def _guarded(value: float | None, seen: float | None) -> float:
+def guarded(value: float | None, seen: float | None) -> float:
+    """:func:`guarded_score` of a criterion's value where ``seen`` is the share of classes that are predicted."""
     if value is None or seen is None or not math.isfinite(value) or not math.isfinite(seen):
         return _UNDEFINED
     score = max(-_LIMIT, min(_LIMIT, float(value)))
@@ -132,33 +108,56 @@ def candidates(ledger: Ledger, everything: bool = False) -> pd.DataFrame:
 
     Args:
         ledger: an open ledger.
-        everything: trials of former plans, too.
+        everything: trials of former plans, too, but for :func:`outdated` ones.
 
     Returns:
         One row a trial: the columns of the ledger's trials, ``epoch``, ``target_accuracy`` and ``best_accuracy``
         (the best over its epochs) in percent, ``epochs_spent``, ``seconds``, ``logits`` and ``features`` (the files
         of its predictions and of what is kept for figures, or an empty text), ``declared_access`` (which target
         labels its method sees, few ones of the protocol aside), and one column for each criterion of
-        :data:`OWN` (NaN where it was not recorded or not finite). ``params`` and ``protocol`` are canonical JSON.
+        :data:`PER_TRIAL` (NaN where it was not recorded, as by another version of it, or not finite). ``params`` and
+        ``protocol`` are canonical JSON.
     """
     rows = ledger.outcomes(everything)
+    if everything:
+        rows = rows[~rows["id"].isin(outdated(ledger))]
     # As in guarded_score, a record without the guard's value is taken for sound; null (of NaN) is not.
-    recorded = pd.DataFrame([{_GUARD: 1.0, **json.loads(text)} for text in rows.pop("criteria")], index=rows.index)
-    recorded = recorded.reindex(columns=list(dict.fromkeys([*OWN, _GUARD, *recorded])))
+    recorded = pd.DataFrame(
+        [{_GUARD: 1.0, **registry.by_name(json.loads(text))} for text in rows.pop("criteria")], index=rows.index
+    )
+    recorded = recorded.reindex(columns=list(dict.fromkeys([*PER_TRIAL, _GUARD, *recorded])))
     numbers = ["target_accuracy", "best_accuracy"]
     rows[numbers] = rows[numbers].astype(float)
     declared = (ledger.meta("experiment") or {}).get("label_access", {})
     rows["declared_access"] = [declared.get(method, "none") for method in rows["method"]]
     folder = ledger.path.parent
     artefacts = [json.loads(text) for text in rows["artefacts"]]
-    for kind in ("logits", FEATURES):
+    for kind in (LOGITS, FEATURES):
         rows[kind] = [str(folder / stored[kind]) if kind in stored else "" for stored in artefacts]
     return rows.join(recorded.astype(float))
 
 
-def of_one_trial(criterion: str) -> str:
+def outdated(ledger: Ledger) -> frozenset[str]:
+    """Ids of trials by an earlier version of their method than the newest one in the ledger: never shown with it."""
+    trials = ledger.trials(everything=True)
+    versions = pd.Series([protocol.version for protocol in records.protocols(trials["protocol"])], dtype=int)
+    return frozenset(trials["id"][versions < versions.groupby(trials["method"]).transform("max")])
+
+
+def of_these_versions(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows whose columns bear the keys of criteria, with their names instead; other versions' columns are left out."""
+    names = registry.by_name({str(key): key for key in rows})
+    return rows[list(names.values())].set_axis(list(names), axis="columns")
+
+
+def stopping_criterion_for(criterion: str) -> str:
     """The criterion itself where a trial scores itself by it, else :data:`STOPPING`: what rungs and live views use."""
-    return criterion if criterion in OWN else STOPPING
+    return criterion if criterion in PER_TRIAL else STOPPING
+
+
+def parts_of(criterion: str) -> tuple[str, ...]:
+    """The criteria whose ranks a criterion is the mean of; itself where it is none of :data:`RANKED`."""
+    return RANKED[criterion].parts if criterion in RANKED else (criterion,)
 
 
 def with_derived(candidates: pd.DataFrame) -> pd.DataFrame:
@@ -170,7 +169,7 @@ def with_derived(candidates: pd.DataFrame) -> pd.DataFrame:
     if "logits" not in candidates:
         return candidates
     rows = _competing(candidates)
-    found = {name: values(rows, name) for name in _OF_LOGITS} | dict(_agreement(rows))
+    found = {name: values(rows, name) for name in _FROM_LOGITS} | dict(_compared(rows))
     columns = {name: column.reindex(candidates.index) for name, column in found.items()}
     return candidates.drop(columns="logits").assign(
         **{name: candidates[name].fillna(column) if name in candidates else column for name, column in columns.items()}
@@ -179,13 +178,13 @@ def with_derived(candidates: pd.DataFrame) -> pd.DataFrame:
 
 def available(candidates: pd.DataFrame) -> list[str]:
     """The criteria that can choose here: some candidate has what they need."""
-    known = {name for name in (*OWN, *ENSEMBLES) if name in candidates and candidates[name].notna().any()}
-    return [name for name in CRITERIA if known.issuperset(RANKED.get(name, (name,)))]
+    known = {name for name in (*PER_TRIAL, *ENSEMBLES) if name in candidates and candidates[name].notna().any()}
+    return [name for name in CRITERIA if known.issuperset(parts_of(name))]
 
 
 def eligible(candidates: pd.DataFrame) -> pd.DataFrame:
     """The candidates that may be chosen: trials of the search that did not fail."""
-    return candidates[(candidates["role"] == "search") & ~candidates["state"].isin(_LOST)]
+    return candidates[(candidates["role"] == "search") & ~candidates["state"].isin(LOST)]
 
 
 def choose(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataFrame:
@@ -225,7 +224,7 @@ def _scores(rows: pd.DataFrame, criterion: str) -> pd.Series:
     if criterion == ORACLE:
         return rows["target_accuracy"].fillna(_UNDEFINED)
     pairs = zip(values(rows, criterion).tolist(), rows[_GUARD].tolist(), strict=True)
-    return pd.Series([_guarded(value, seen) for value, seen in pairs], index=rows.index, dtype=float)
+    return pd.Series([guarded(value, seen) for value, seen in pairs], index=rows.index, dtype=float)
 
 
 def values(rows: pd.DataFrame, criterion: str) -> pd.Series:
@@ -237,73 +236,80 @@ def values(rows: pd.DataFrame, criterion: str) -> pd.Series:
     """
     if criterion in RANKED:
         cells = [rows[name] for name in CELL]
-        ranks = [_scores(rows, part).groupby(cells).rank(pct=True) for part in RANKED[criterion]]
-        return sum(ranks[1:], start=ranks[0]) / len(ranks)
+        ranks = [_scores(rows, part).groupby(cells).rank(pct=True).to_numpy() for part in parts_of(criterion)]
+        return pd.Series(RANKED[criterion].compute(ranks), index=rows.index)
     if criterion in ENSEMBLES and criterion not in rows:
-        return _agreement(rows)[criterion]
+        return _compared(rows)[criterion]
     recorded = rows[criterion]
-    if criterion not in _OF_LOGITS or "logits" not in rows or recorded.notna().all():
+    if criterion not in _FROM_LOGITS or "logits" not in rows or recorded.notna().all():
         return recorded
     later = [
-        _of_logits(stored(path), criterion) if math.isnan(value) else value
+        _from_logits(path, PER_TRIAL[criterion]) if math.isnan(value) else value
         for path, value in zip(rows["logits"], recorded, strict=True)
     ]
     return pd.Series(later, index=rows.index, dtype=float)
 
 
-def _of_logits(logits: NDArray[Any] | None, criterion: str) -> float:
-    if logits is None:
-        return math.nan
-    if criterion == "snd":
-        return criteria.soft_neighborhood_density(logits)
-    return criteria.prediction_criteria(logits)[criterion]
+def _from_logits(path: str, criterion: TrialCriterion) -> float | None:
+    logits = stored_logits(path)
+    return math.nan if logits is None else criterion.compute(Evidence.of_logits(logits))
 
 
-_OF_PROTOCOL = ["options", "profile", "few"]
-_PAIR = ["dataset", "source", "target", "declared_access", *_OF_PROTOCOL]
+_PAIR = ["dataset", "source", "target", "declared_access", "options", "profile", "few"]
 
 
-def _agreement(rows: pd.DataFrame) -> pd.DataFrame:
-    """:data:`ENSEMBLES` of trials that compete: see :class:`Ensemble`. Collapsed ones have no vote."""
-    protocols = {text: Protocol.decode(text).encode() for text in rows["protocol"].unique()}
+def _compared(rows: pd.DataFrame) -> pd.DataFrame:
+    """:data:`ENSEMBLES` of trials that compete, whose stored predictions are read once. Collapsed ones have no vote."""
+    protocols = records.protocols(rows["protocol"])
     # What a pair's trials must share for their target samples to be the same, and none to have seen their labels.
     parts = {
-        name: rows["protocol"].map({t: canonical(p.get(name)) for t, p in protocols.items()}) for name in _OF_PROTOCOL
+        "options": [canonical(dict(protocol.options)) for protocol in protocols],
+        "profile": [protocol.profile for protocol in protocols],
+        "few": [protocol.few_text for protocol in protocols],
     }
     found = pd.DataFrame(math.nan, index=rows.index, columns=list(ENSEMBLES))
     if (rows["logits"] == "").all():
         return found
+    over_pair = [name for name, each in ENSEMBLES.items() if Need.PAIR in each.needs]
+    over_cell = [name for name in ENSEMBLES if name not in over_pair]
     for _, of_pair in rows.assign(**parts).groupby(_PAIR, sort=False):
-        together = criteria.Ensemble()
-        votes = _votes(of_pair)
+        in_pair = {name: ENSEMBLES[name].compute() for name in over_pair}
+        votes_in_pair = _votes(of_pair)
         order: list[Any] = []
         for _, of_cell in of_pair.groupby(CELL, sort=False):
-            own = criteria.Ensemble()
+            in_cell = {name: ENSEMBLES[name].compute() for name in over_cell}
+            votes_in_cell = _votes(of_cell)
             order.extend(of_cell.index)
-            for path, vote, vote_of_pair in zip(of_cell["logits"], _votes(of_cell), votes[of_cell.index], strict=True):
-                predictions = criteria.Predictions.of(stored(path))
-                own.add(predictions, vote)
-                together.add(predictions, vote_of_pair)
-            found.loc[of_cell.index, "ensemble"] = own.agreement()
-        found.loc[order, "pair_ensemble"] = together.agreement()
+            for trial, path in of_cell["logits"].items():
+                logits = stored_logits(path)
+                outputs = None if logits is None else Outputs.of_logits(logits)
+                for comparison in in_cell.values():
+                    comparison.add(outputs, votes_in_cell[trial])
+                for comparison in in_pair.values():
+                    comparison.add(outputs, votes_in_pair[trial])
+            for name, comparison in in_cell.items():
+                found.loc[of_cell.index, name] = comparison.scores()
+        for name, comparison in in_pair.items():
+            found.loc[order, name] = comparison.scores()
     return found
 
 
-def _votes(rows: pd.DataFrame) -> pd.Series:
+def _votes(rows: pd.DataFrame) -> dict[Any, bool]:
+    """Which trials have a say: those that did not collapse; all where all did."""
     sound = rows[_GUARD] > COLLAPSED
-    return sound if sound.any() else ~sound
+    return (sound if sound.any() else ~sound).to_dict()
 
 
-def stored(path: str) -> NDArray[Any] | None:
+def stored_logits(path: str) -> NDArray[Any] | None:
     """Target logits (n, K) of a trial; None where there is no file of them, or a damaged one."""
     if not path:
         return None
     try:
-        # np.load reads archives in small pieces, which takes a third longer, and hands out as bytes what is no array.
-        with zipfile.ZipFile(io.BytesIO(Path(path).read_bytes())) as arrays:
-            return np.asarray(np.lib.format.read_array(io.BytesIO(arrays.read("target.npy"))))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        with np.load(path, allow_pickle=False) as arrays:
+            logits = arrays["target"]
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None
+    return logits if isinstance(logits, np.ndarray) else None  # NumPy hands out the bytes of what is no array
 
 
 def runs(candidates: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
@@ -357,7 +363,7 @@ def regret(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataFrame:
         difference, in points, never negative) and ``trials`` that competed.
     """
     # A report asks for this for every criterion; most of its columns are of no use here.
-    wanted = {*_CHOSEN_FROM, criterion, *RANKED.get(criterion, ())}
+    wanted = {*_CHOSEN_FROM, criterion, *parts_of(criterion)}
     candidates = candidates[[name for name in candidates if name in wanted]]
     picked = choose(candidates, criterion).set_index(CELL)["target_accuracy"].rename("chosen")
     best = _competing(candidates).groupby(CELL)["target_accuracy"].max().rename("oracle")

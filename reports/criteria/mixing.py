@@ -8,13 +8,20 @@ both kinds, few of one class where there are many classes; here each sample has 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from transfer_sweep.reports.criteria.accuracy import accuracy
+from transfer_sweep.reports.criteria.base import Evidence
+from transfer_sweep.reports.criteria.subsample import subsample
+
 SHARE = 0.55
 """λ of the paper."""
+
+_AT_ONCE = 1024  # inputs: all images once more would be too many
 
 
 def partners(predicted: ArrayLike, seed: int = 0) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -54,3 +61,24 @@ def mixed(inputs: NDArray[Any], first: NDArray[np.intp], second: NDArray[np.intp
     """
     mix = SHARE * inputs[first].astype(np.float32) + (1 - SHARE) * inputs[second].astype(np.float32)
     return (np.rint(mix) if np.issubdtype(inputs.dtype, np.integer) else mix).astype(inputs.dtype)
+
+
+def agreement_on_mixtures(evidence: Evidence, second: NDArray[np.intp]) -> float:
+    """Percentage of mixed target samples that are classified as their larger part is.
+
+    Args:
+        evidence: of the model.
+        second: (n,) the smaller part's row for each target sample; −1: it is not mixed.
+
+    Returns:
+        Percent, over at most :data:`~.subsample.MOST` samples; NaN without any.
+    """
+    predicted = evidence.target.classes
+    rows = np.intersect1d(subsample(len(predicted)), np.flatnonzero(second >= 0))
+    if not len(rows):
+        return math.nan
+    logits = [
+        evidence.predict(mixed(evidence.target_inputs, part, second[part]))
+        for part in np.array_split(rows, max(1, math.ceil(len(rows) / _AT_ONCE)))
+    ]
+    return accuracy(np.concatenate(logits), predicted[rows])

@@ -152,7 +152,7 @@ def learning_curves(curves: pd.DataFrame, records: pd.DataFrame, criterion: str)
         criterion: what chose.
     """
     names = names_of(records)
-    criterion = selection.of_one_trial(criterion)
+    criterion = selection.stopping_criterion_for(criterion)
     figure, grid = panels(len(names))
     by_trial = dict(list(curves.groupby("trial")))
     for axes, (key, name) in zip(grid, names.items(), strict=True):

@@ -61,11 +61,6 @@ def read(path: str | Path) -> Features | None:
         return None
 
 
-def some(n: int) -> NDArray[np.intp]:
-    """At most :data:`SAMPLES` rows of n, in order, the same for every trial."""
-    return np.sort(np.random.default_rng(0).permutation(n)[:SAMPLES])
-
-
 def path_of(kind: str, trial: str) -> Path:
     """Where an artefact of a trial lies, relative to the experiment's folder."""
     return Path(f"{kind}s" if kind == MODEL else kind) / trial[:2] / f"{trial}{SUFFIXES.get(kind, '.npz')}"

@@ -39,7 +39,10 @@ class ArtefactPruner:
         self._looked = time.monotonic()
         planned, states = self._ledger.trials(), self._ledger.states()
         search = planned[planned["role"] == "search"]
-        if self._criterion not in selection.OWN and not search["state"].isin([*FINISHED, TrialState.FAILED]).all():
+        if (
+            self._criterion not in selection.PER_TRIAL
+            and not search["state"].isin([*FINISHED, TrialState.FAILED]).all()
+        ):
             return
         found = selection.candidates(self._ledger)
         chosen = selection.choose(found[found["state"].isin(FINISHED)], self._criterion)

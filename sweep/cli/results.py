@@ -65,7 +65,7 @@ def _status(path: Path) -> tuple[Table, list[str]]:
     with Ledger(path) as ledger:
         trials = ledger.trials()
         recorded = ledger.meta("experiment") or {}
-        criterion = selection.of_one_trial(recorded.get("criterion", selection.DEFAULT))
+        criterion = selection.stopping_criterion_for(recorded.get("criterion", selection.DEFAULT))
         candidates = selection.candidates(ledger)
         seconds = ledger.seconds()
     states = {key: TrialState(text) for key, text in zip(trials["id"], trials["state"], strict=True)}

@@ -236,7 +236,7 @@ class Experiment(_Strict):
     @property
     def stopping_criterion(self) -> str:
         """What rungs compare: a criterion by which a trial scores itself."""
-        return self.early_stopping.criterion or selection.of_one_trial(self.criterion)
+        return self.early_stopping.criterion or selection.stopping_criterion_for(self.criterion)
 
     def entries(self) -> Iterator[tuple[str, MethodEntry, Place]]:
         """What the file says of its methods, in its order: a method's name, an entry, and where that stands."""

@@ -67,8 +67,8 @@ def check(experiment: Experiment, source: SourceFile) -> None:
         hint = nearest(experiment.criterion, selection.CRITERIA)
         raise SweepError(f"{source.at(('criterion',))}: unknown criterion {experiment.criterion!r}{hint}")
     stopping = experiment.early_stopping.criterion
-    if stopping is not None and stopping not in selection.OWN:
-        hint = nearest(stopping, selection.OWN)
+    if stopping is not None and stopping not in selection.PER_TRIAL:
+        hint = nearest(stopping, selection.PER_TRIAL)
         raise SweepError(f"{source.at(('early_stopping', 'criterion'))}: no criterion {stopping!r} that can stop{hint}")
     _check_protocol(experiment.protocol, dataset, source)
     for i, pair in enumerate(experiment.pairs if experiment.pairs != "all" else ()):

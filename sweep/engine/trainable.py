@@ -34,7 +34,8 @@ from transfer_sweep.sweep.engine.checkpoint_storage import Storage
 from transfer_sweep.sweep.resources import gpu_memory
 from transfer_sweep.sweep.trial.model_files import save_model
 from transfer_sweep.sweep.trial.report import TrialReport
-from transfer_sweep.sweep.trial.task import Scored, Scoring, TaskConfig, build_trial
+from transfer_sweep.sweep.trial.scoring import Scored, Scoring
+from transfer_sweep.sweep.trial.task import TaskConfig, build_trial
 
 CHECKPOINT = "state.pt"
 REPORT_SECONDS = 1.0
@@ -248,7 +249,7 @@ class TransferTrial(tune.Trainable):
     def _one_epoch(self) -> tuple[Scored, EpochReport]:
         started = time.perf_counter()
         losses = self._model.fit_epoch()
-        scored = self._scoring(self._model, thorough=self._decides(self._epoch + 1))
+        scored = self._scoring(self._model, all_criteria=self._decides(self._epoch + 1))
         self._epoch += 1
         seconds = time.perf_counter() - started
         return scored, EpochReport(self._epoch, scored.target_accuracy, scored.criteria, losses, seconds)

@@ -154,7 +154,7 @@ class _Stopwatch:
                 model.fit_epoch()  # warms up
             trained = _timed(model.fit_epoch) / share
             scored = _timed(lambda: scoring(model))
-            return _Cost(build, trained + scored, _timed(lambda: scoring(model, thorough=True)) - scored)
+            return _Cost(build, trained + scored, _timed(lambda: scoring(model, all_criteria=True)) - scored)
 
 
 def _timed(work: Callable[[], object]) -> float:

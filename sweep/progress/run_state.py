@@ -138,10 +138,9 @@ def scores_of(candidates: pd.DataFrame, criterion: str) -> dict[str, Score]:
         candidates: as :func:`transfer_sweep.reports.selection.candidates` gives them.
         criterion: one by which a trial scores itself.
     """
-    names = [name for name in (*selection.OWN, "predicted_classes") if name in candidates]
     return {
         str(row["id"]): Score(
-            selection.guarded_score({name: row[name] for name in names}, criterion),
+            selection.guarded(row[criterion], row["predicted_classes"]),
             float(row["target_accuracy"]) if pd.notna(row["target_accuracy"]) else 0.0,
         )
         for row in candidates.to_dict("records")

@@ -108,7 +108,7 @@ def measure(build: Callable[[str], tuple[Any, Any]], memory: Memory) -> Footprin
         model.fit_epoch()
         if model.skip_to_last_stage():
             model.fit_epoch()
-        scoring(model, thorough=True)
+        scoring(model, all_criteria=True)
         peak = memory.peak()
     except Exception:  # whatever it is, the trial itself will meet it, and say so
         peak = memory.total()

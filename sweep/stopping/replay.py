@@ -9,11 +9,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from transfer_sweep.reports import selection
+from transfer_sweep.reports.criteria import registry
 from transfer_sweep.reports.document.elements import Table
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import planned
 from transfer_sweep.reports.sections.tables import criterion_name, percent, signed
-from transfer_sweep.reports.selection import CELL, ORACLE, OWN
+from transfer_sweep.reports.selection import CELL, ORACLE, PER_TRIAL
 from transfer_sweep.sweep.config.schema import EarlyStopping
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import trials as plan
@@ -70,7 +71,7 @@ class Replay:
     def criteria(self) -> list[str]:
         """Those that every trial recorded at its rungs (null, where it had diverged, included)."""
         at_rungs = [recorded for _, epoch, recorded, _ in self._arrivals if epoch in self.rung_epochs]
-        return [name for name in OWN if all(name in recorded for recorded in at_rungs)]
+        return [name for name, each in PER_TRIAL.items() if all(each.key in recorded for recorded in at_rungs)]
 
     def stopped_by(self, criterion: str) -> pd.DataFrame:
         """The candidates that there would have been.
@@ -87,7 +88,7 @@ class Replay:
         for trial, epoch, recorded, accuracy in self._arrivals:
             if trial in stopped:
                 continue
-            ends[trial] = {**recorded, "epochs_spent": epoch, "target_accuracy": accuracy}
+            ends[trial] = {**registry.by_name(recorded), "epochs_spent": epoch, "target_accuracy": accuracy}
             if criterion == ORACLE:
                 score = -1.0 if math.isnan(accuracy) else accuracy
             else:
@@ -107,9 +108,11 @@ class Replay:
         Raises:
             SweepError: it compares predictions of trials, which are not kept of the epochs where they are stopped.
         """
-        if {chosen_by, *selection.RANKED.get(chosen_by, ())} & {*selection.ENSEMBLES}:
-            raise SweepError(f"{chosen_by} cannot be replayed: choose by one of {', '.join(OWN)} with --criterion")
-        stop_by = selection.of_one_trial(chosen_by)
+        if {*selection.parts_of(chosen_by)} & {*selection.ENSEMBLES}:
+            raise SweepError(
+                f"{chosen_by} cannot be replayed: choose by one of {', '.join(PER_TRIAL)} with --criterion"
+            )
+        stop_by = selection.stopping_criterion_for(chosen_by)
         stopped = {name: self.stopped_by(name) for name in dict.fromkeys([stop_by, *self.criteria, ORACLE])}
         methods = list(self.whole["method"].unique())
         headers = ["epochs of the whole grid", "with stopping", "saved"]

@@ -19,14 +19,16 @@ from transfer_sweep.algorithms.base import Algorithm
 from transfer_sweep.algorithms.networks.backbones import build_backbone, extract_features, load_pretrained
 from transfer_sweep.datasets import registry as dataset_registry
 from transfer_sweep.datasets.base import DataError, Dataset, Domain, Progress, Samples
-from transfer_sweep.reports import criteria, selection
+from transfer_sweep.reports import selection
+from transfer_sweep.reports.criteria.accuracy import accuracy, confusion
 from transfer_sweep.reports.ledger.artefacts import MODEL
 from transfer_sweep.reports.ledger.ledger import FILE, Ledger
 from transfer_sweep.reports.ledger.records import FINISHED, Training, Trial, planned
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.trial import inputs
 from transfer_sweep.sweep.trial.model_files import load_model
-from transfer_sweep.sweep.trial.task import Scoring, TaskConfig, build_trial, build_untrained
+from transfer_sweep.sweep.trial.scoring import Scoring
+from transfer_sweep.sweep.trial.task import TaskConfig, build_trial, build_untrained
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class SavedModel:
         """
         model, scoring = self._with_data(self._domains())
         logits, labels = scoring.on_scored(model)
-        return Evaluation(criteria.accuracy(logits, labels), criteria.confusion(logits, labels), self._recorded)
+        return Evaluation(accuracy(logits, labels), confusion(logits, labels), self._recorded)
 
     def predict(self, paths: Sequence[Path]) -> list[Answer]:
         """Classify pictures of any size and colour.

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from tests.support.small_ledger import PAIRS, RUNS, Run, experiment, params, write
-from transfer_sweep.reports import selection
+from transfer_sweep.reports import results, selection
 from transfer_sweep.reports.ledger.ledger import Ledger
-from transfer_sweep.reports.ledger.records import EpochReport
+from transfer_sweep.reports.ledger.records import EpochReport, TrialState
 
 
 def read(path: Path, runs: list[Run]) -> pd.DataFrame:
@@ -123,7 +123,9 @@ def test_equal_scores_are_decided_by_the_place_in_the_plan(tmp_path: Path) -> No
 
 
 def test_failed_trials_do_not_compete(tmp_path: Path) -> None:
-    failed = Run("dann", "amazon", "dslr", {"lr": 9.0}, [(90.0, 3.0, 1.0)], state="failed", error="loss is nan")
+    failed = Run(
+        "dann", "amazon", "dslr", {"lr": 9.0}, [(90.0, 3.0, 1.0)], state=TrialState.FAILED, error="loss is nan"
+    )
     done = Run("dann", "amazon", "dslr", {"lr": 0.1}, [(50.0, 1.0, 1.0)])
     table = read(tmp_path, [failed, done])
     assert lr(selection.choose(table), "dann") == lr(selection.choose(table, "oracle"), "dann") == [0.1]
@@ -188,7 +190,7 @@ def test_a_mean_of_ranks_prefers_what_both_criteria_rank_high(tmp_path: Path) ->
 
 def test_a_choice_that_was_stopped_early_is_confirmed_by_whole_runs(tmp_path: Path) -> None:
     """80 after one epoch of two is no estimate of what two epochs give."""
-    stopped = Run("dann", "amazon", "dslr", {"lr": 0.1}, [(80.0, 2.0, 1.0)], state="stopped")
+    stopped = Run("dann", "amazon", "dslr", {"lr": 0.1}, [(80.0, 2.0, 1.0)], state=TrialState.STOPPED)
     other = Run("dann", "amazon", "dslr", {"lr": 0.2}, [(50.0, 1.0, 1.0), (60.0, 1.0, 1.0)])
     (alone,) = _summary(read(tmp_path / "before", [stopped, other]))
     assert (alone["target_accuracy_mean"], alone["seeds"]) == (80.0, 1)
@@ -211,6 +213,26 @@ def test_regret_is_what_the_choice_costs_against_the_oracle(table: pd.DataFrame)
     assert by_method["dann"] == pytest.approx(2.0)
     assert by_method["source_only"] == 0.0
     assert (selection.regret(table, "oracle")["regret"] == 0).all()
+
+
+def test_trials_by_an_earlier_version_of_a_method_are_left_out_and_counted(tmp_path: Path) -> None:
+    def run(method: str, version: int, lr: float) -> Run:
+        found = Run(method, "amazon", "dslr", {"lr": lr}, [(50.0, 1.0, 1.0)])
+        found.protocol = found.protocol if version == 1 else {**found.protocol, "version": version}
+        return found
+
+    before = [run("dann", 1, 0.1), run("dann", 1, 0.2), run("mcd", 1, 0.1)]
+    now = [run("dann", 2, 0.1), run("mcd", 1, 0.1)]
+    path = experiment(tmp_path, before)
+    with Ledger(path, write=True) as ledger:
+        ledger.set_plan(each.trial for each in now)
+        ledger.record_epoch(now[0].trial.id, EpochReport(1, 60.0, {"entropy": -1.0}, {}, 1.0), state=TrialState.DONE)
+        assert selection.outdated(ledger) == {each.trial.id for each in before[:2]}
+        assert set(selection.candidates(ledger, everything=True)["id"]) == {each.trial.id for each in now}
+    every = results.read(path, everything=True)
+    assert every.outdated == 2
+    assert set(every.trials["id"]) == {each.trial.id for each in now}
+    assert results.read(path).outdated == 0
 
 
 def test_an_empty_ledger_gives_an_empty_choice(tmp_path: Path) -> None:

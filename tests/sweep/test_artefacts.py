@@ -21,7 +21,8 @@ from transfer_sweep.reports.ledger.pruning import ArtefactPruner
 from transfer_sweep.reports.ledger.records import EpochReport, Protocol, Training, Trial, TrialState
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.trial.model_files import load_model, save_model
-from transfer_sweep.sweep.trial.task import Scoring, TaskConfig, build_trial
+from transfer_sweep.sweep.trial.scoring import Scoring
+from transfer_sweep.sweep.trial.task import TaskConfig, build_trial
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_features_are_of_both_domains_and_confusions_of_the_scored_samples(
     trained, scoring = _task("dann", domains)
     trained.fit_epoch()
     assert scoring(trained).features is None
-    scored = scoring(trained, thorough=True)
+    scored = scoring(trained, all_criteria=True)
     assert scored.features is not None
     path = tmp_path / artefacts.save_features(tmp_path, "abc", scored.features)
     found = artefacts.read(path)

@@ -94,7 +94,7 @@ def test_a_trial_is_measured_while_it_trains_in_each_stage_and_is_scored(stages:
 
     def build(device: str) -> tuple[Any, Any]:
         done.append(device)
-        return model, lambda _, thorough: done.append(thorough)
+        return model, lambda _, all_criteria: done.append(all_criteria)
 
     assert gpu.measure(build, Made(GIB, 3 * GIB)) == Footprint(GIB, gpu.CONTEXT_AT_MOST, 16 * GIB)
     assert done == ["cpu", gpu.STEPS, *["fit"] * stages, True]

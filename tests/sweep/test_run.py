@@ -41,7 +41,7 @@ def test_what_may_be_a_trials_last_report_has_every_criterion(uninterrupted: Pat
     methods = dict(zip(trials["id"], trials["method"], strict=True))
     jda = epochs[epochs["trial"].map(methods) == "jda"]
     recorded = {epoch: {frozenset(json.loads(text)) for text in own} for epoch, own in jda.groupby("epoch")["criteria"]}
-    every = set(selection.OWN) - {"reverse_validation"}
+    every = set(selection.PER_TRIAL) - {"reverse_validation"}
     for epoch, (names,) in recorded.items():
         assert (every <= names) == (epoch in (2, 6)), epoch  # the rung, where some were stopped, and the end
     with Ledger(uninterrupted / "small" / "ledger.sqlite") as ledger:

@@ -62,7 +62,7 @@ def test_nothing_in_a_results_folder_is_unpickled(tmp_path: Path) -> None:
     for content in (bomb.read_bytes(), pickle.dumps(Malicious(victim))):
         bomb.write_bytes(content)
         assert kept.read(bomb) is None
-        assert selection.stored(str(bomb)) is None
+        assert selection.stored_logits(str(bomb)) is None
     assert not victim.exists()
     pickle.loads(bomb.read_bytes())  # it would have done
     assert victim.exists()

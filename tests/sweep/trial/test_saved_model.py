@@ -50,7 +50,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
             source, target = (domains[name, trial.representation] for name in trial.pair)
             model, scoring = build_trial(trial, source, target, TaskConfig(experiment.epochs, 10), "cpu")
             losses = [model.fit_epoch() for _ in range(trial.budget)]
-            scored = scoring(model, thorough=True)
+            scored = scoring(model, all_criteria=True)
             assert scored.features is not None
             artefacts = {
                 MODEL: save_model(root, trial, experiment.epochs, 10, model),

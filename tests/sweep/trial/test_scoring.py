@@ -15,9 +15,10 @@ from transfer_sweep.datasets.base import Domain, Samples
 from transfer_sweep.datasets.offline_digits import OfflineDigits, OfflineDigitsOptions
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.records import FewLabels, Protocol, Training
-from transfer_sweep.sweep.trial.task import Scored, Scoring, TaskConfig, build_trial
+from transfer_sweep.sweep.trial.scoring import Scored, Scoring
+from transfer_sweep.sweep.trial.task import TaskConfig, build_trial
 
-EVERY = set(selection.OWN) - {"reverse_validation"}
+EVERY = set(selection.PER_TRIAL) - {"reverse_validation"}
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +36,10 @@ def _built(
     return build_trial(trial, source, target, TaskConfig(epochs, num_classes=10), "cpu")
 
 
-def _score(method: str, source: Domain, target: Domain, holdout: float = 0.2, thorough: bool = True) -> Scored:
+def _score(method: str, source: Domain, target: Domain, holdout: float = 0.2, all_criteria: bool = True) -> Scored:
     model, scoring = _built(method, source, target, holdout)
     model.fit_epoch()
-    return scoring(model, thorough)
+    return scoring(model, all_criteria)
 
 
 @pytest.mark.parametrize("method", ["nearest_neighbor", "tca", "source_only", "dann", "shallow_dann"])
@@ -68,7 +69,7 @@ def test_where_nothing_is_held_out_importance_weighting_is_nan_and_the_rest_is_t
 
 
 def test_most_epochs_compute_the_cheap_criteria_only(domains: dict[str, Domain]) -> None:
-    found = _score("nearest_neighbor", domains["rendered"], domains["photo"], thorough=False).criteria
+    found = _score("nearest_neighbor", domains["rendered"], domains["photo"], all_criteria=False).criteria
     assert set(found) == {
         "source_validation",
         "entropy",
@@ -89,7 +90,7 @@ def test_a_model_that_predicts_one_class_is_scored(domains: dict[str, Domain]) -
     one = domains["rendered"].train.take(np.flatnonzero(domains["rendered"].train.labels == 3))
     model, scoring = _built("nearest_neighbor", Domain("one", one), domains["photo"])
     model.fit_epoch()
-    found = scoring(model, thorough=True).criteria
+    found = scoring(model, all_criteria=True).criteria
     assert found["predicted_classes"] == 0.1
     assert math.isnan(found["mixval_inter"])  # there is no sample of another class to mix with
 
@@ -117,7 +118,7 @@ def test_shuffling_the_labels_of_scored_samples_changes_nothing_for_a_method_wit
         model, scoring = _few(method, domains["rendered"], domain, FewLabels(3))
         for _ in range(1 if model.family == "shallow" else 2):  # the second stage, of methods that have one, is seen
             model.fit_epoch()
-        scores.append(scoring(model, thorough=True))
+        scores.append(scoring(model, all_criteria=True))
     assert json.dumps(scores[0].criteria) == json.dumps(scores[1].criteria)
     assert np.array_equal(scores[0].target, scores[1].target)
     assert scores[0].target_accuracy != scores[1].target_accuracy
