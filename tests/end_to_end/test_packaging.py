@@ -60,7 +60,12 @@ def test_a_wheel_has_two_roots_and_the_thin_one_two_files(wheel: Path) -> None:
 
 
 def test_a_wheel_holds_every_file_of_the_parts(wheel: Path) -> None:
-    files = [file for part in PARTS for file in (ROOT / part).rglob("*") if file.is_file()]
+    files = [
+        file
+        for part in PARTS
+        for file in (ROOT / part).rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    ]
     wanted = {f"transfer_sweep/{file.relative_to(ROOT).as_posix()}" for file in files if file.suffix != ".pyc"}
     assert {name for name in _names(wheel) if name.startswith("transfer_sweep/")} == {
         "transfer_sweep/__init__.py",

@@ -21,6 +21,7 @@ def loaded_twice(root: Path = ROOT) -> dict[str, list[str]]:
     names: dict[str, list[str]] = defaultdict(list)
     for name, module in sorted(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file and Path(file).resolve().is_relative_to(root):
-            names[str(Path(file).resolve().relative_to(root))].append(name)
+        path = Path(file).resolve() if file else None
+        if path and path.is_relative_to(root) and path.relative_to(root).parts[0] in (*PARTS, "transfer_sweep"):
+            names[str(path.relative_to(root))].append(name)
     return {file: own for file, own in names.items() if len(own) > 1 and file != "sweep/__init__.py"}
