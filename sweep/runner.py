@@ -203,7 +203,7 @@ class Run:
         return [trial for trial in self.search if self._wanted(trial)]
 
     def _say(self, text: str) -> None:
-        self.console.print(text, markup=False)
+        self.console.print(text, markup=False, soft_wrap=True)
 
     def _is_of_plan(self, method: str, pair: Pair) -> bool:
         return method in self.experiment.methods and self.options.only.keeps(method, pair)

@@ -107,7 +107,7 @@ class Cluster:
     def _tell(self, dashboard: str | None) -> None:
         """Where this run is to be watched."""
         if dashboard:
-            self._console.print(f"Ray dashboard: http://{dashboard}", markup=False, highlight=False)
+            self._console.print(f"Ray dashboard: http://{dashboard}", markup=False, highlight=False, soft_wrap=True)
         if dashboard or self._address is not None:
             (node,) = [n for n in ray.nodes() if n["NodeID"] == ray.get_runtime_context().get_node_id()]
             where = f"{node['NodeManagerAddress']}:{node['MetricsExportPort']}"

@@ -191,6 +191,7 @@ class Engine:
             self._console.print(
                 "stopping: running trials finish their epoch and save themselves; once more to leave at once",
                 markup=False,
+                soft_wrap=True,
             )
 
         old = {s: signal.signal(s, interrupt) for s in (signal.SIGINT, signal.SIGTERM)}

@@ -112,4 +112,5 @@ def experiment(folder: Path, runs: list[Run], name: str = "office31_small", **me
 
 def params(text: str) -> dict[str, Any]:
     """The params of a ledger's row."""
-    return json.loads(text)
+    found: dict[str, Any] = json.loads(text)
+    return found

@@ -1,5 +1,6 @@
 """``status`` and ``report``: what a ledger holds, once or while trials report."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def test_status_is_shown_anew_until_all_trials_have_ended(
 ) -> None:
     path = experiment(tmp_path, RUNS)
     looks: list[float] = []
-    monkeypatch.setattr(results.time, "sleep", looks.append)
+    monkeypatch.setattr(time, "sleep", looks.append)
     called = sweep("status", path.parent.name, "--results", tmp_path, "--watch")
     assert called.code == 0
     assert looks == [results.SECONDS_BETWEEN_STATUS]
@@ -59,7 +60,7 @@ def test_a_page_is_written_anew_until_all_trials_have_ended(
                 report = EpochReport(3, 60.0, {"information_maximization": 1.0}, {}, 1.0)
                 ledger.record_epoch(runs[-1].trial.id, report, state=TrialState.DONE)
 
-    monkeypatch.setattr(results.time, "sleep", meanwhile)
+    monkeypatch.setattr(time, "sleep", meanwhile)
     called = sweep("report", path.parent.name, "--results", tmp_path, "--out", out, "--watch")
     assert called.code == 0
     assert len(seen) == 3  # twice nothing new, then the end; after that one more look

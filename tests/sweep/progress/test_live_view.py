@@ -1,6 +1,7 @@
 """What is seen of a run."""
 
 import io
+import time
 
 import pytest
 from rich.console import Console
@@ -53,7 +54,7 @@ def test_with_many_pairs_a_cell_shows_counts_until_all_have_ended_then_the_accur
 
 def test_the_state_of_a_run_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(live_view.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     state = RunState([trial(f"t{i}") for i in range(5)], {}, {})
     state.event(TrialEvent("t0", TrialState.RUNNING))
     state.event(TrialEvent("t1", TrialState.RUNNING))

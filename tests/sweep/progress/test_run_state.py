@@ -1,6 +1,7 @@
 """How a run stands: counts, the best of each cell, and the time left."""
 
 import math
+import time
 from collections.abc import Iterator
 
 import pandas as pd
@@ -8,7 +9,6 @@ import pytest
 
 from tests.support.plans import trial
 from transfer_sweep.reports.ledger.records import EpochReport, Pair, TrialState
-from transfer_sweep.sweep.progress import run_state
 from transfer_sweep.sweep.progress.run_state import RunState, Score, scores_of
 from transfer_sweep.sweep.trial.report import TrialEvent, TrialReport
 
@@ -29,7 +29,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     clock = Clock()
     with monkeypatch.context() as patched:
-        patched.setattr(run_state.time, "monotonic", clock)
+        patched.setattr(time, "monotonic", clock)
         yield clock
 
 

@@ -91,7 +91,7 @@ def test_evaluation_repeats_what_was_recorded(sweep: CommandLine, results: Path,
         outcomes = ledger.outcomes().set_index("method")
     code, out, err = sweep("evaluate", "few", "--cell", f"{method}:rendered-uci")
     assert code == 0, err
-    accuracy = outcomes.loc[method, "target_accuracy"]
+    accuracy = float(outcomes["target_accuracy"][method])
     first, *_, last = out.strip().splitlines()
     assert f"{accuracy:.2f} % of 597 samples (when it was trained: {accuracy:.2f} %)" in first
     nines = [0 if word == "·" else int(word) for word in last.split()[1:-1]]
