@@ -44,14 +44,18 @@ class Progress(Protocol):
         """
 
 
+UNLABELLED = -1
+"""The label of a sample of which no class is known."""
+
+
 @dataclass(frozen=True)
 class Samples:
-    """Labelled samples.
+    """Samples, of which all, some or none have labels.
 
     Attributes:
         inputs: (n, d) vectors, float32, float16 or a CSR matrix of float32; or (n, channels, height, width) uint8
             images.
-        labels: (n,) int64 class indices in [0, number of classes).
+        labels: (n,) int64 class indices in [0, number of classes), :data:`UNLABELLED` where none is known.
     """
 
     inputs: NDArray[Any] | csr_array
@@ -63,6 +67,12 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """(n,) whether a sample's class is known."""
+        known: NDArray[np.bool_] = self.labels != UNLABELLED
+        return known
 
     def take(self, indices: NDArray[np.integer]) -> Samples:
         """The samples at ``indices``. Their inputs are copied when they are first looked at."""
@@ -248,18 +258,21 @@ class Dataset(ABC):
         input_options: names of the options that change what the inputs hold and nothing else: results under
             different ones may share a table, as those of different backbones do.
         needs_root: whether it reads files below a data root.
+        of_user: whether its domains are the user's own, at paths that the experiment names; then ``domains`` and
+            ``classes`` are those of an object, not of the class.
         source: citation.
         files: what ``data fetch`` brings.
     """
 
     name: ClassVar[str]
-    domains: ClassVar[tuple[str, ...]]
-    classes: ClassVar[tuple[str, ...]]
+    domains: tuple[str, ...]
+    classes: tuple[str, ...]
     raw_backbone: ClassVar[str]
     source: ClassVar[str]
     holdout: ClassVar[float] = 0.1
     transductive: ClassVar[bool] = False
     needs_root: ClassVar[bool] = True
+    of_user: ClassVar[bool] = False
     files: ClassVar[Sequence[RemoteFile]] = ()
     options_type: ClassVar[type[Options]] = Options
     input_options: ClassVar[tuple[str, ...]] = ()
@@ -270,6 +283,7 @@ class Dataset(ABC):
         options: Options | None = None,
         cache: Path | None = None,
         progress: Progress | None = None,
+        paths: Mapping[str, Path] | None = None,
     ) -> None:
         """Name where the data lies; nothing is read yet.
 
@@ -278,6 +292,7 @@ class Dataset(ABC):
             options: of ``options_type``; its defaults where None.
             cache: folder in which decoded arrays may be kept between runs; None decodes each time.
             progress: told of long work, such as decoding images.
+            paths: domain → where it lies, of a dataset that is ``of_user``.
 
         Raises:
             DataError: the dataset needs a data root and got none.
@@ -291,6 +306,7 @@ class Dataset(ABC):
         self.options = options if options is not None else self.options_type()
         self.cache = cache
         self.progress = progress
+        self.paths = dict(paths or {})
 
     @property
     def _root(self) -> Path:
