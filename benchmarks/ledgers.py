@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from transfer_sweep.reports.ledger.ledger import Ledger
-from transfer_sweep.reports.ledger.records import Cell, EpochReport, Pair, Protocol, Trial, TrialState, canonical
+from transfer_sweep.reports.ledger.records import Cell, EpochReport, Pair, Protocol, Trial, TrialState
 
 DOMAINS = ("amazon", "dslr", "webcam")
 PAIRS = tuple(itertools.permutations(DOMAINS, 2))
@@ -22,15 +21,7 @@ EPOCHS = 30
 CLASSES, SAMPLES = 31, 500
 _CRITERIA = ("source_validation", "entropy", "bnm", "snd", "class_cluster", "dev", "iwcv")
 _LEVEL = dict(zip(PAIRS, (75, 71, 59, 96, 61, 98), strict=True))
-_PROTOCOL: dict[str, Any] = {
-    "backbone": "efficientnet_lite0",
-    "training": "frozen",
-    "options": {},
-    "holdout": 0.1,
-    "transductive": True,
-    "profile": "cpu",
-    "few": None,
-}
+_PROTOCOL = Protocol("efficientnet_lite0", "frozen", holdout=0.1, transductive=True, profile="cpu")
 
 
 def make(path: Path, trials: int = 1000, logits: bool = False) -> None:
@@ -45,12 +36,11 @@ def make(path: Path, trials: int = 1000, logits: bool = False) -> None:
     draw = np.random.default_rng(0)
     methods = (*SHALLOW, *DEEP)
     settings = max(1, round(trials / (len(PAIRS) * len(methods))))
-    protocol = Protocol.decode(canonical(_PROTOCOL))
     planned: list[Trial] = []
     for (source, target), method, i in itertools.product(PAIRS, methods, range(settings)):
         rate, weight = 10.0 ** (-3 + i % 3 / 2), round(10.0 ** (i // 3 / 4 - 1), 4)
         params = {"lr": rate, "trade_off": weight} if method in DEEP else {"C": round(10.0 ** (i / 4 - 2), 4)}
-        cell = Cell("office31", method, Pair(source, target), protocol)
+        cell = Cell("office31", method, Pair(source, target), _PROTOCOL)
         planned.append(Trial(f"{len(planned):016x}", "search", cell, params, 0, EPOCHS if method in DEEP else 1))
     with Ledger(path, write=True) as ledger:
         ledger.set_meta("experiment", _EXPERIMENT)

@@ -19,16 +19,11 @@ from tabulate import tabulate
 from benchmarks import ledgers
 
 MIB = 2**20
-
-
 REPORTS = {"csv": ("csv", False), "md": ("md", False), "md with figures": ("md", True), "html": ("html", True)}
 
 
 def measure(results: Path, name: str, form: str, figures: bool) -> tuple[float, float, float, float]:
-    """(seconds, CPU seconds, peak MiB, MiB of the text) of one report.
-
-    CPU time is that of its processes together, the peak that of the larger one.
-    """
+    """(seconds, CPU seconds, peak MiB, MiB of the text) of one report."""
     file = results / f"{name}.{form}"
     command = [sys.executable, "-m", "sweep", "report", name, "--results", str(results), "--format", form]
     began = time.perf_counter()

@@ -1,6 +1,7 @@
-"""Which criterion to trust: what each costs against the oracle, over the recorded trials of several experiments.
+"""Which criterion to trust: what choosing by each costs against the oracle, in one experiment and in several.
 
-It reads what :func:`transfer_sweep.reports.results.trials_csv` wrote beside the reports of claimed runs.
+Several experiments are read from what :func:`transfer_sweep.reports.formats.data.trials_csv` wrote beside the reports
+of claimed runs.
 """
 
 from __future__ import annotations
@@ -13,12 +14,31 @@ import numpy as np
 import pandas as pd
 
 from transfer_sweep.reports import selection
-from transfer_sweep.reports.document.elements import Cell, Table
-from transfer_sweep.reports.results import COMPARED
-from transfer_sweep.reports.sections.tables import MISSING, percent
-from transfer_sweep.reports.selection import CELL, CRITERIA
+from transfer_sweep.reports.results import COMPARED, Results
+from transfer_sweep.reports.selection import CELL
 
 SUFFIX = ".trials.csv.gz"
+
+
+def pool(results: Results) -> pd.DataFrame:
+    """The trials that compete, of cells with more than one, by methods that see no target labels."""
+    return selection.with_choice(results.derived[results.unsupervised(results.derived)])
+
+
+def by_chance(pool: pd.DataFrame) -> pd.DataFrame:
+    """What a random choice gives in each cell: ``mean`` and best target accuracy (``oracle``), and its ``regret``."""
+    accuracies = pool.groupby(CELL)["target_accuracy"]
+    cells = pd.DataFrame({"mean": accuracies.mean(), "oracle": accuracies.max()})
+    return cells.assign(regret=cells["oracle"] - cells["mean"])
+
+
+def means(results: Results) -> tuple[float, float] | None:
+    """The mean regret of the experiment's criterion and of a random choice; None where there was no choice."""
+    trials = pool(results)
+    if trials.empty:
+        return None
+    chosen = selection.regret(trials, results.criterion)["regret"].mean()
+    return float(chosen), float(by_chance(trials)["regret"].mean())
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -64,14 +84,12 @@ def regrets(experiments: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """
     rows = []
     for name, candidates in experiments.items():
-        pool = selection.with_choice(candidates)
-        if pool.empty:
+        trials = selection.with_choice(candidates)
+        if trials.empty:
             continue
-        cells = pool.groupby(CELL)["target_accuracy"]
-        expected = cells.max() - cells.mean()
-        usable = selection.available(_with_all(pool))
-        found = {criterion: selection.regret(pool, criterion)["regret"] for criterion in usable}
-        for criterion, regret in {**found, "random": expected}.items():
+        usable = selection.available(_with_all(trials))
+        found = {criterion: selection.regret(trials, criterion)["regret"] for criterion in usable}
+        for criterion, regret in {**found, "random": by_chance(trials)["regret"]}.items():
             rows.append((name, criterion, regret.mean(), regret.max(), len(regret)))
     return pd.DataFrame(rows, columns=["experiment", "criterion", "mean", "worst", "cells"])
 
@@ -79,42 +97,3 @@ def regrets(experiments: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def _with_all(candidates: pd.DataFrame) -> pd.DataFrame:
     """The candidates with a column of every criterion of a single trial: files have those that were recorded."""
     return candidates.assign(**{name: np.nan for name in selection.PER_TRIAL if name not in candidates})
-
-
-def regret_table(found: pd.DataFrame) -> Table:
-    """Mean (and worst) regret, criteria × experiments; a criterion's last column is its worst mean.
-
-    Args:
-        found: see :func:`regrets`.
-
-    Raises:
-        ValueError: nothing was found.
-    """
-    if found.empty:
-        raise ValueError("no cell of these runs has two trials to choose from")
-    experiments = list(dict.fromkeys(found["experiment"]))
-    values = found.set_index(["criterion", "experiment"])
-    names = [name for name in (*CRITERIA, "random") if name in set(found["criterion"])]
-    means = found.pivot(index="criterion", columns="experiment", values="mean").reindex(names)[experiments]
-    order = means.max(axis=1, skipna=False).sort_values(kind="stable").index
-    ranks = means.drop(index="random").rank(method="min")
-    rows: list[list[Cell | str]] = []
-    for name in order:
-        cells: list[Cell | str] = []
-        for experiment in experiments:
-            if pd.isna(means.loc[name, experiment]):
-                cells.append(MISSING)
-                continue
-            one = values.loc[(name, experiment)]
-            text = f"{percent(one['mean'], digits=2)} ({percent(one['worst'])})"
-            place = ranks[experiment].get(name, np.inf)
-            cells.append(Cell(text, int(place) if place <= 2 else 0, float(one["mean"])))
-        rows.append([f"`{name}`", *cells, percent(means.loc[name].max(skipna=False), digits=2)])
-    sizes = found.groupby("experiment")["cells"].max()
-    return Table(
-        "Mean (worst) regret to the oracle inside a cell, in points of target accuracy",
-        ["chosen by", *(f"{name}, {sizes[name]} cells" for name in experiments), "worst mean"],
-        rows,
-        "l" + "r" * (len(experiments) + 1),
-        ["`random` is the mean over the trials of a cell. A dash: that run did not record it."],
-    )

@@ -1,14 +1,14 @@
 """What an experiment's ledger says, as data: one record per cell and way of choosing, and what surrounds them.
 
-:func:`read` is the only reader of ledgers among the reports; tables, figures and files are made of its result.
+:func:`read` is the only reader of ledgers among the reports; sections and files are made of its result.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import gzip
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,13 +16,11 @@ from typing import Any
 
 import pandas as pd
 
-from transfer_sweep.reports import published as paper
-from transfer_sweep.reports import selection
+from transfer_sweep.reports import published, selection
 from transfer_sweep.reports.criteria import registry
 from transfer_sweep.reports.ledger import records as nouns
-from transfer_sweep.reports.ledger.artefacts import FEATURES
 from transfer_sweep.reports.ledger.ledger import Ledger
-from transfer_sweep.reports.ledger.records import FINISHED, canonical
+from transfer_sweep.reports.ledger.records import TrialState, canonical
 from transfer_sweep.reports.selection import CELL, ORACLE
 
 GROUP = ["dataset", "profile", "options", "holdout", "transductive"]
@@ -34,47 +32,11 @@ COMPARED = frozenset({"transferability"})
 METHOD = ["method", "backbone", "training", "few"]
 """A row of a table."""
 
+MethodKey = tuple[str, str, str, str]
+"""The values of :data:`METHOD`."""
+
 SAME_INPUT = [*GROUP, "backbone", "training", "selection"]
 """Where these and the few-label setting agree, a method's gain over ``source_only`` is the method's own."""
-
-COLUMNS = [
-    "experiment",
-    "dataset",
-    "protocol",
-    "backbone",
-    "method",
-    "source",
-    "target",
-    "selection",
-    "target_accuracy_mean",
-    "target_accuracy_std",
-    "seeds",
-    "trials",
-    "params",
-    "paper",
-    "replication",
-    "profile",
-    "training",
-    "few",
-    "labels_per_class",
-    "family",
-    "label_access",
-    "best_over_epochs",
-    "epoch",
-    "budget",
-    "epochs_spent",
-    "unfinished",
-    "gain_over_source_only",
-    "gap_closed_percent",
-    "paper_backbone",
-    "paper_reference",
-    "paper_note",
-    "replication_backbone",
-    "replication_reference",
-    "replication_note",
-    "trial",
-]
-"""The columns of the CSV. Accuracies are percentages."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +50,10 @@ class Results:
         environments: of each driver run, oldest first.
         criterion: what chooses trials.
         trials: the ledger's trials, with the protocol's parts as columns.
-        candidates: see :func:`candidates`, with the protocol's parts as columns; already as
-            :attr:`derived` where what chooses compares trials.
+        candidates: see :func:`transfer_sweep.reports.selection.candidates`, with the protocol's parts as columns;
+            already as :attr:`derived` where what chooses compares trials.
         records: one row per cell and way of choosing (the criterion, then ``oracle``), in plan order; columns as
-            in :data:`COLUMNS` and :data:`GROUP`.
+            in :data:`transfer_sweep.reports.formats.data.COLUMNS` and :data:`GROUP`.
         curves: every epoch of the trials that the criterion chose: ``trial``, ``epoch``, ``target_accuracy`` and
             one column a criterion.
         losses: what those trials said of themselves at their last epoch: ``trial``, and one column a loss.
@@ -117,7 +79,7 @@ class Results:
 
     @cached_property
     def derived(self) -> pd.DataFrame:
-        """The candidates with what their stored predictions give: :func:`with_derived`.
+        """The candidates with what their stored predictions give, see :func:`selection.with_derived`.
 
         They are read when this is first asked for, which takes a while where trials are many.
         """
@@ -164,6 +126,23 @@ def dicts(rows: pd.DataFrame) -> list[dict[str, Any]]:
     # pandas' own to_dict("records") looks every cell up: ten times as slow.
     names = [str(name) for name in rows]
     return [dict(zip(names, row, strict=True)) for row in zip(*(rows[name].tolist() for name in rows), strict=True)]
+
+
+def pairs_of(records: pd.DataFrame) -> list[tuple[str, str]]:
+    """Pairs of some records in plan order. A target that only an upper bound was run on makes no pair."""
+    cells = records[["source", "target"]].drop_duplicates().itertuples(index=False, name=None)
+    return [(source, target) for source, target in cells if source != target]
+
+
+def by_method(rows: pd.DataFrame) -> list[tuple[MethodKey, pd.DataFrame]]:
+    """The rows of each method, methods in the order in which they come."""
+    return [(key, group) for key, group in rows.groupby(METHOD, sort=False)]  # type: ignore[misc]
+
+
+def in_pairs(rows: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> list[Mapping[str, Any] | None]:
+    """A method's row for each pair; what ran once for a target stands for every pair of that target."""
+    found = {(row["source"], row["target"]): row for row in dicts(rows)}
+    return [found.get(pair) or found.get((pair[1], pair[1])) for pair in pairs]
 
 
 def read(path: Path, criterion: str | None = None, everything: bool = False) -> Results:
@@ -260,7 +239,7 @@ def _records(candidates: pd.DataFrame, trials: pd.DataFrame, criterion: str) -> 
     order = {cell: i for i, cell in enumerate(trials[CELL].drop_duplicates().itertuples(index=False, name=None))}
     records = pd.concat([by_criterion, by_oracle], ignore_index=True)
     records["order"] = [order[cell] for cell in records[CELL].itertuples(index=False, name=None)]
-    waiting = trials[(trials["role"] == "search") & trials["state"].isin(["pending", "running"])]
+    waiting = trials[(trials["role"] == "search") & trials["state"].isin([TrialState.PENDING, TrialState.RUNNING])]
     records = records.join(waiting.groupby(CELL).size().rename("unfinished"), on=CELL)
     records["unfinished"] = records["unfinished"].fillna(0).astype(int)
     records["epochs_spent"] = records["epochs_spent_cell"]
@@ -283,14 +262,14 @@ def _curves(epochs: pd.DataFrame) -> pd.DataFrame:
 def _with_published(records: pd.DataFrame) -> pd.DataFrame:
     # What is published was measured without a few target labels.
     found = [
-        paper.Published()
+        published.Published()
         if r["few"]
-        else paper.lookup(r["dataset"], r["method"], r["source"], r["target"], r["backbone"])
+        else published.lookup(r["dataset"], r["method"], r["source"], r["target"], r["backbone"])
         for r in dicts(records)
     ]
     columns: dict[str, list[Any]] = {}
     for kind in ("paper", "replication"):
-        values = [getattr(published, kind) for published in found]
+        values = [getattr(each, kind) for each in found]
         columns[kind] = [math.nan if v is None else v.value for v in values]
         for part in ("backbone", "reference", "note"):
             columns[f"{kind}_{part}"] = ["" if v is None else getattr(v, part) for v in values]
@@ -315,28 +294,3 @@ def _with_gains(records: pd.DataFrame) -> pd.DataFrame:
     return records.drop(columns=["lower", "upper"]).assign(
         gain_over_source_only=gain, gap_closed_percent=100 * gain / gap
     )
-
-
-def rounded(records: pd.DataFrame) -> pd.DataFrame:
-    """The records as files show them: the documented columns, accuracies to four decimals."""
-    floats = dict.fromkeys(records.select_dtypes("float").columns, 4)
-    return records.reindex(columns=COLUMNS).round(floats)
-
-
-def trials_csv(results: Results) -> bytes:
-    """Every trial that ran, as gzipped CSV, the same bytes for the same ledger: the record of a claimed run.
-
-    Columns: the cell, params, seed, role, state, epochs reported and planned, every criterion and the target
-    accuracy (percent, the oracle's view) at the last reported epoch, the best over epochs, and seconds.
-    """
-    other = {*results.trials, "epoch", "epochs_spent", "declared_access", FEATURES}
-    known = [str(name) for name in results.derived if name not in other]
-    rows = results.trials.merge(results.derived[["id", "epochs_spent", *known]], on="id", how="left")
-    rows = rows[rows["epochs_spent"].notna() | rows["state"].isin(["failed", "oom", *FINISHED])]
-    rows = rows.assign(epochs=rows["epochs_spent"].fillna(0).astype(int))
-    criteria = [name for name in known if name not in ("target_accuracy", "best_accuracy", "seconds")]
-    columns = [*CELL, "params", "seed", "role", "state", "epochs", "budget", *sorted(criteria)]
-    rows = rows[[*columns, "target_accuracy", "best_accuracy", "seconds"]]
-    keys = {name: each.key for name, each in registry.find().items()}
-    text = rows.rename(columns=keys).to_csv(index=False, float_format="%.6g")
-    return gzip.compress(text.encode(), mtime=0)

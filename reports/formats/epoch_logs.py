@@ -31,13 +31,13 @@ def export(ledgers: Sequence[Path], folder: Path, criterion: str | None = None, 
     written = []
     for path in ledgers:
         with Ledger(path) as ledger:
-            own = results.read_open(ledger, criterion, everything)
-            chosen = own.records[own.records["selection"] == own.criterion]
+            experiment = results.read_open(ledger, criterion, everything)
+            chosen = experiment.records[experiment.records["selection"] == experiment.criterion]
             epochs = _epochs(ledger.history(chosen["trial"]))
-        described = own.candidates[["id", "backbone", "few", "seed", "params"]].rename(columns={"id": "trial"})
+        described = experiment.candidates[["id", "backbone", "few", "seed", "params"]].rename(columns={"id": "trial"})
         described["few"] = described["few"].replace("", None)
         table = epochs.merge(described, on="trial")
-        root = folder / own.name if len(ledgers) > 1 else folder
+        root = folder / experiment.name if len(ledgers) > 1 else folder
         for key, cells in chosen.groupby(["method", "source", "target"], sort=False):
             method, source, target = map(str, key)
             file = root / method / f"{source}_to_{target}" / f"{method}.csv"

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -19,9 +19,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from transfer_sweep.reports.aside import HERE, Aside
-from transfer_sweep.reports.document import plotting as figures
+from transfer_sweep.reports.document import plotting
 from transfer_sweep.reports.document.elements import Block, Cell, Drawing, Heading, Table
+from transfer_sweep.reports.document.text import criterion_name
+from transfer_sweep.reports.results import Results
+from transfer_sweep.reports.selection import CRITERIA, ORACLE
 
 _SHADE = 45  # percent of the shade's colour behind the best of a column: letters stay readable on it
 
@@ -41,33 +43,34 @@ class Choice:
     description: str
 
 
-def render(
-    title: str, blocks: Iterable[Block], choices: Sequence[Choice], refresh: int | None = None, aside: Aside = HERE
-) -> str:
+def choices(results: Results) -> list[Choice]:
+    """The ways of choosing that an experiment's page offers: its own criterion, the others, and the oracle."""
+    oracle = Choice(ORACLE, ORACLE, "the best target accuracy at the last epoch; for reporting only")
+    return [*(Choice(name, criterion_name(name), CRITERIA[name]) for name in results.criteria), oracle]
+
+
+def render(title: str, blocks: Iterable[Block], choices: Sequence[Choice], refresh: int | None = None) -> str:
     """The text of a page.
 
     Args:
         title: of the page.
-        blocks: what it says. They are rendered as they come, since some depend on those before them,
-            but for figures.
+        blocks: what it says. They are rendered as they come, since some depend on those before them.
         choices: the ways of choosing trials that the selector offers, the experiment's own first.
         refresh: seconds after which the page loads itself again; None: never.
-        aside: where figures are drawn.
     """
     environment = _environment()
     macros: Any = environment.get_template("blocks.html.j2").module
     headings: list[Heading] = []
     body: list[Markup] = []
-    drawn: dict[int, tuple[Drawing, Callable[[], str]]] = {}  # by their places
     for block in blocks:
-        if isinstance(block, Drawing) and block.on_page:
-            drawn[len(body)] = block, aside.begin(figures.svg, block)
+        if isinstance(block, Drawing):
+            if block.on_page:
+                body.append(macros.figure(block, _described(plotting.svg(block), block)))
+            continue
         body.append(macros.show(block))
         if isinstance(block, Heading) and block.level == 2:
             headings.append(block)
-    for place, (drawing, svg) in reversed(drawn.items()):  # the other process draws the first ones meanwhile
-        body[place] = macros.figure(drawing, _described(svg(), drawing))
-    script = _own("page.js")
+    script = _packaged("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("page.html.j2").render(
         title=title,
@@ -75,7 +78,7 @@ def render(
         headings=headings,
         choices=choices,
         refresh=refresh,
-        style=Markup(_own("page.css")),
+        style=Markup(_packaged("page.css")),
         script=Markup(script),
         script_hash=Markup(f"'sha256-{digest}'"),
     )
@@ -95,7 +98,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _own(name: str) -> str:
+def _packaged(name: str) -> str:
     return resources.files("transfer_sweep.reports.formats").joinpath("page", name).read_text(encoding="utf-8")
 
 

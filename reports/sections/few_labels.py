@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from transfer_sweep.reports import selection
-from transfer_sweep.reports.document.elements import Cell, Table
+from transfer_sweep.reports.document.elements import Block, Cell, Drawing, Heading, Table
 from transfer_sweep.reports.document.plotting import panels
-from transfer_sweep.reports.results import Results
-from transfer_sweep.reports.sections.tables import MISSING, criterion_name, initials, pairs_of, percent
+from transfer_sweep.reports.document.text import MISSING, criterion_name, percent, short_pairs
+from transfer_sweep.reports.results import Results, pairs_of
+from transfer_sweep.reports.sections.accuracy import matrix
+from transfer_sweep.reports.sections.context import Context
+from transfer_sweep.reports.sections.registry import Part, Place
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-INTRODUCTION = (
+PLACE = Place(Part.RESULTS, 40)
+
+_INTRODUCTION = (
     "The labelled target samples are drawn with the trial's seed, the draw of more containing that of fewer, and are "
     "never scored; where only some classes have labels, only samples of the others are. Such numbers are not ranked "
     "among those above. With 0 labels per class a method is the unsupervised one."
@@ -25,11 +31,32 @@ INTRODUCTION = (
 _ROW = ["method", "backbone", "training", "few_kind"]
 
 
-def curves(own: Results, group: pd.DataFrame) -> pd.DataFrame:
+def blocks(context: Context) -> Iterator[Block]:
+    """Accuracy over labels per class, of all pairs together and of each; nothing where no method has labels."""
+    for group in context.groups:
+        found = curves(context.results, group.records)
+        if found.empty:
+            continue
+        criterion = context.results.criterion
+        yield Heading(3, "With a few target labels")
+        yield _INTRODUCTION
+        yield from accuracy_tables(found, criterion)
+        by_pair = matrix(group, criterion, access="few")
+        if by_pair is not None:
+            yield by_pair
+        yield Drawing(
+            group.figure_name("labels_per_class"),
+            "Target accuracy in percent over labels per class (bars: one standard deviation over seeds)",
+            "A panel for the average and for each pair, a line per method.",
+            partial(draw, found),
+        )
+
+
+def curves(results: Results, group: pd.DataFrame) -> pd.DataFrame:
     """Accuracies of the methods that some cell of the group gives a few target labels.
 
     Args:
-        own: the experiment.
+        results: the experiment.
         group: the records that may share a table: one of :meth:`Results.groups`.
 
     Returns:
@@ -37,10 +64,10 @@ def curves(own: Results, group: pd.DataFrame) -> pd.DataFrame:
         ``labelled_classes``, ``labels_per_class``, ``source``, ``target``, ``seed``, ``target_accuracy``. What ran
         once for a target stands for every pair of that target.
     """
-    records = group[(group["selection"] == own.criterion) & (group["label_access"] != "target_train")]
+    records = group[(group["selection"] == results.criterion) & (group["label_access"] != "target_train")]
     with_some = set(records.loc[records["few"] != "", "method"])
     chosen = records[records["method"].isin(with_some)]
-    runs = selection.runs(own.candidates, chosen)
+    runs = selection.runs(results.candidates, chosen)
     pairs = pairs_of(group)
     of_target = runs[runs["source"] == runs["target"]]
     expanded = [of_target[of_target["target"] == target].assign(source=source) for source, target in pairs]
@@ -79,8 +106,8 @@ def accuracy_tables(curves: pd.DataFrame, criterion: str) -> Iterator[Table]:
     for classes, found in averages(curves).groupby("labelled_classes", sort=False):
         counts = sorted(found["labels_per_class"].unique())
         rows: list[list[Cell | str]] = []
-        for name, own in found.groupby("name", sort=False):
-            values = own.set_index("labels_per_class")[["mean", "std"]]
+        for name, averaged in found.groupby("name", sort=False):
+            values = averaged.set_index("labels_per_class")[["mean", "std"]]
             shown = [percent(*values.loc[n]) if n in values.index else MISSING for n in counts]
             rows.append([str(name), *shown])
         scored = f"; {int(str(classes))} classes have labels, the others are scored" if classes != 0 else ""
@@ -98,26 +125,25 @@ def _seeds(counts: pd.Series) -> str:
     return f"over {most} {'seed' if most == 1 else 'seeds'}" if least == most else f"over {least} to {most} seeds"
 
 
-def figure(curves: pd.DataFrame) -> Figure:
+def draw(curves: pd.DataFrame) -> Figure:
     """Accuracy over labels per class: a panel for the average and for each pair, a line per method."""
     names = list(dict.fromkeys(curves["name"]))
     pairs = list(dict.fromkeys(zip(curves["source"], curves["target"], strict=True)))
-    short = initials(domain for pair in pairs for domain in pair)
-    drawn, grid = panels(1 + len(pairs))
+    figure, grid = panels(1 + len(pairs))
     by_pair = curves.groupby(["source", "target", "name", "labels_per_class"])["target_accuracy"].agg(["mean", "std"])
     parts = {"average": averages(curves).set_index(["name", "labels_per_class"])[["mean", "std"]]}
-    parts |= {f"{short[s]}→{short[t]}": by_pair.loc[s, t] for s, t in pairs}
+    parts |= {name: by_pair.loc[pair] for name, pair in zip(short_pairs(pairs), pairs, strict=True)}
     counts = sorted(curves["labels_per_class"].unique())
     places = {count: i for i, count in enumerate(counts)}
     for axes, (title, values) in zip(grid, parts.items(), strict=True):
         for i, name in enumerate(names):
             if name not in values.index:
                 continue
-            own = values.loc[name].sort_index()
+            line = values.loc[name].sort_index()
             axes.errorbar(
-                [places[count] for count in own.index],
-                own["mean"],
-                yerr=np.nan_to_num(own["std"]),
+                [places[count] for count in line.index],
+                line["mean"],
+                yerr=np.nan_to_num(line["std"]),
                 color=f"C{i % 10}",
                 marker="os^vDPX"[i // 10 % 7],
                 markersize=3,
@@ -130,10 +156,10 @@ def figure(curves: pd.DataFrame) -> Figure:
         axes.minorticks_off()
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.25)
-    drawn.supylabel("%", fontsize=8)
-    drawn.supxlabel("labels per class", fontsize=8)
+    figure.supylabel("%", fontsize=8)
+    figure.supxlabel("labels per class", fontsize=8)
     handles = {label: handle for axes in grid for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    drawn.legend(
+    figure.legend(
         handles.values(), handles, loc="outside upper center", ncols=min(4, len(handles)), fontsize=8, frameon=False
     )
-    return drawn
+    return figure

@@ -1,27 +1,34 @@
 """What trained methods make of samples: features before and after adaptation, and which classes they confuse.
 
-Both are drawn of the chosen trials whose features are kept (:mod:`artefacts`): of a baseline that does not adapt
+Both are drawn of the chosen trials whose features are kept (:mod:`transfer_sweep.reports.ledger.artefacts`): of a
+baseline that does not adapt
 and of the methods of its family with the best accuracy, on the first pairs of the plan.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from transfer_sweep.reports.document.plotting import blank
-from transfer_sweep.reports.ledger import artefacts as kept
+from transfer_sweep.reports.document.elements import Block, Drawing, Heading
+from transfer_sweep.reports.document.plotting import SOURCE, TARGET, blank
+from transfer_sweep.reports.document.text import names_of
+from transfer_sweep.reports.ledger import artefacts
 from transfer_sweep.reports.ledger.artefacts import Features
-from transfer_sweep.reports.results import METHOD, Results, dicts
-from transfer_sweep.reports.sections.tables import names_of, pairs_of
+from transfer_sweep.reports.results import METHOD, MethodKey, Results, dicts, pairs_of
+from transfer_sweep.reports.sections.context import Context
+from transfer_sweep.reports.sections.registry import Part, Place
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+PLACE = Place(Part.BACKGROUND, 50)
 
 _BASELINES = ("source_only", "nearest_neighbor")
 _METHODS = 2  # besides the baseline
@@ -29,7 +36,28 @@ _PAIRS = 4
 _POINTS = 300  # of each domain
 _COMPONENTS = 50  # principal ones that t-SNE starts from, as van der Maaten & Hinton 2008 have it
 _FEW_CLASSES = 12  # so many have their counts written into the squares
-_SOURCE, _TARGET = "#d1802f", "#1b6ca8"
+
+
+def blocks(context: Context) -> Iterator[Block]:
+    """Features and confusions; nothing where no features are kept."""
+    found = [(group, panels(context.results, group.records)) for group in context.groups]
+    if any(rows for _, rows in found):
+        yield Heading(2, "Features")
+    for group, rows in found:
+        if rows:
+            yield Drawing(
+                group.figure_name("features"),
+                "Features before and after adaptation, by t-SNE",
+                "Source and target samples as the last classifier sees them: without adaptation in the first column, "
+                "and with the most accurate methods.",
+                partial(t_sne, rows),
+            )
+            yield Drawing(
+                group.figure_name("confusions"),
+                "Confusions on the scored target samples, in percent of the true class",
+                "A square per method and pair: rows are true classes, columns predicted ones.",
+                partial(confusions, rows),
+            )
 
 
 class Panel(NamedTuple):
@@ -70,9 +98,9 @@ def panels(results: Results, group: pd.DataFrame) -> list[list[Panel | None]]:
     names = names_of(records)
     cells = {(*(r[c] for c in METHOD), r["source"], r["target"]): r for r in dicts(records)}
 
-    def panel(key: tuple[str, str, str, str], pair: tuple[str, str]) -> Panel | None:
+    def panel(key: MethodKey, pair: tuple[str, str]) -> Panel | None:
         record = cells.get((*key, *pair))
-        found = None if record is None else kept.read(paths[record["trial"]])
+        found = None if record is None else artefacts.read(paths[record["trial"]])
         if record is None or found is None or not (np.isfinite(found.source).all() and np.isfinite(found.target).all()):
             return None
         return Panel(names[key], pair, record["target_accuracy"], found)
@@ -85,13 +113,13 @@ def t_sne(rows: list[list[Panel | None]]) -> Figure:
     figure = blank(0.4 + 2.6 * len(rows[0]), 0.6 + 2.5 * len(rows))
     for axes, panel in _each(figure, rows):
         source, target = embedded(panel.features)
-        for points, color in ((source, _SOURCE), (target, _TARGET)):
+        for points, color in ((source, SOURCE), (target, TARGET)):
             axes.scatter(points[:, 0], points[:, 1], s=5, color=color, linewidths=0, alpha=0.7)
         axes.set_xticks([])
         axes.set_yticks([])
     handles = [
         figure.axes[0].plot([], [], color=color, marker="o", linestyle="", markersize=4, label=label)[0]
-        for color, label in ((_SOURCE, "source"), (_TARGET, "target"))
+        for color, label in ((SOURCE, "source"), (TARGET, "target"))
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=8, frameon=False)
     return figure

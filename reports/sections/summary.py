@@ -2,111 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from transfer_sweep.reports.results import METHOD, Results, dicts
-from transfer_sweep.reports.sections import tables
+from transfer_sweep.reports import regret
+from transfer_sweep.reports.comparison import Comparison
+from transfer_sweep.reports.document.elements import Block, Heading
+from transfer_sweep.reports.document.text import counted, criterion_name, names_of, percent
+from transfer_sweep.reports.ledger.records import FINISHED, TrialState
+from transfer_sweep.reports.results import Results, by_method, pairs_of
+from transfer_sweep.reports.sections.context import Context, Group
+from transfer_sweep.reports.sections.registry import Part, Place
 from transfer_sweep.reports.selection import CELL, ORACLE
-from transfer_sweep.reports.statistics import Comparison
+
+PLACE = Place(Part.OPENING, 10)
 
 
-def summary(own: Results, comparisons: Sequence[Comparison | None]) -> str:
-    """The sentences.
-
-    Args:
-        own: the experiment.
-        comparisons: between the methods of each of its groups, where there is enough to test.
-    """
-    return " ".join(_sentences(own, comparisons))
+def blocks(context: Context) -> Iterator[Block]:
+    """The experiment's name, and the sentences."""
+    yield Heading(1, context.results.name)
+    yield " ".join([_progress(context.results), *_outcome(context)])
 
 
-def _sentences(own: Results, comparisons: Sequence[Comparison | None]) -> Iterator[str]:
-    methods, cells = own.trials["method"].nunique(), len(own.trials[CELL].drop_duplicates())
-    yield f"{_many(methods, 'method')} in {_many(cells, 'cell')} (method × pair)."
-    groups = own.groups()
-    if len(groups) == 1:
-        yield from _best(own, groups[0])
-    regret = tables.mean_regrets(own)
-    if regret is not None:
-        cost, at_random = regret
+def _progress(results: Results) -> str:
+    """How far the experiment is."""
+    counts, total = results.states, len(results.trials)
+    ended = sum(counts.get(state, 0) for state in FINISHED)
+    if ended == total and total:
+        return f"All {total} trials have ended."
+    states = ", ".join(f"{counts[state]} {state}" for state in TrialState if state in counts and not state.finished)
+    cells = results.trials[CELL].drop_duplicates()
+    reported = results.records[CELL].drop_duplicates()
+    return (
+        f"**Unfinished: {total - ended} of {total} trials are missing ({states}); {len(cells) - len(reported)} of "
+        f"{len(cells)} cells have no result yet.** `python -m sweep run {results.name}` continues."
+    )
+
+
+def _outcome(context: Context) -> Iterator[str]:
+    results = context.results
+    methods, cells = results.trials["method"].nunique(), len(results.trials[CELL].drop_duplicates())
+    yield f"{counted(methods, 'method')} in {counted(cells, 'cell')} (method × pair)."
+    only = context.groups[0] if len(context.groups) == 1 else None
+    if only is not None:
+        yield from _best(only, results.criterion)
+    costs = regret.means(results)
+    if costs is not None:
+        chosen, at_random = costs
         yield (
-            f"Choosing without target labels costs {tables.percent(cost, digits=2)} points a cell against the oracle, "
-            f"a random choice {tables.percent(at_random, digits=2)}."
+            f"Choosing without target labels costs {percent(chosen, digits=2)} points a cell against the oracle, "
+            f"a random choice {percent(at_random, digits=2)}."
         )
-    if len(groups) == 1 and comparisons[0] is not None:
-        yield _holds(comparisons[0])
+    if only is not None and only.comparison is not None:
+        yield _holds(only.comparison)
 
 
-def _best(own: Results, group: pd.DataFrame) -> Iterator[str]:
-    averages = {name: _averages(group, name) for name in (own.criterion, ORACLE)}
-    chosen = averages[own.criterion]
+def _best(group: Group, criterion: str) -> Iterator[str]:
+    chosen, by_oracle = (_averages(group, by) for by in (criterion, ORACLE))
     if len(chosen) < 2:
         return
     best = max(chosen, key=lambda name: chosen[name])
     text = (
-        f"Chosen by {tables.criterion_name(own.criterion)}, **{best}** has the best average target accuracy, "
-        f"{tables.percent(chosen[best])} %"
+        f"Chosen by {criterion_name(criterion)}, **{best}** has the best average target accuracy, "
+        f"{percent(chosen[best])} %"
     )
     if best != "source_only" and "source_only" in chosen:
-        text += f" (source_only {tables.percent(chosen['source_only'])} %)"
-    by_oracle = averages[ORACLE]
+        text += f" (source_only {percent(chosen['source_only'])} %)"
     top = max(by_oracle, key=lambda name: by_oracle[name])
-    yield f"{text}; by the oracle it is **{top}** with {tables.percent(by_oracle[top])} %."
+    yield f"{text}; by the oracle it is **{top}** with {percent(by_oracle[top])} %."
 
 
-def _averages(group: pd.DataFrame, chosen_by: str) -> Mapping[str, float]:
+def _averages(group: Group, chosen_by: str) -> Mapping[str, float]:
     """Method → average over all pairs of the group; those that see target labels or lack a pair are left out."""
-    own = group[(group["selection"] == chosen_by) & (group["label_access"] == "none")]
-    names, pairs = tables.names_of(own), len(tables.pairs_of(group))
-    rows = {names[key]: rows for key, rows in own.groupby(METHOD, sort=False)}  # type: ignore[index]
-    means = {name: float(each["target_accuracy_mean"].mean()) for name, each in rows.items() if len(each) == pairs}
+    records = group.chosen(chosen_by)
+    names, pairs = names_of(records), len(pairs_of(group.records))
+    means = {
+        names[key]: float(rows["target_accuracy_mean"].mean()) for key, rows in by_method(records) if len(rows) == pairs
+    }
     return {name: mean for name, mean in means.items() if not pd.isna(mean)}
 
 
 def _holds(comparison: Comparison) -> str:
     found = sum(len(comparison.better_than(method)) for method in comparison.ranks)
-    pairs = len(comparison.accuracies)
     return (
-        f"Tests over the {pairs} pairs support {found or 'none'} of the {comparison.comparisons} differences between "
-        "two methods."
+        f"Tests over the {len(comparison.accuracies)} pairs support {found or 'none'} of the {comparison.comparisons} "
+        "differences between two methods."
     )
-
-
-def stopping(own: Results) -> tuple[str, dict[str, dict[int, int]]] | None:
-    """How early stopping went: in words, and method → epochs → trials of the search that ended after so many.
-
-    None where no trial could be stopped.
-    """
-    trials = own.trials[(own.trials["role"] == "search") & (own.trials["budget"] > 1)]
-    ended = trials[trials["state"].isin(["done", "stopped"])].join(
-        own.candidates.set_index("id")[["epochs_spent"]], on="id", how="inner"
-    )
-    if not (ended["state"] == "stopped").any():
-        return None
-    stopped = set(ended.loc[ended["state"] == "stopped", "id"])
-    full, spent = int(ended["budget"].sum()), int(ended["epochs_spent"].sum())
-    names = tables.names_of(ended)
-    lengths: dict[str, dict[int, int]] = {name: {} for name in names.values()}
-    for row in dicts(ended.groupby([*METHOD, "epochs_spent"], sort=False).size().reset_index(name="trials")):
-        key = (row["method"], row["backbone"], row["training"], row["few"])
-        lengths[names[key]][int(row["epochs_spent"])] = row["trials"]
-    touched = set(ended.loc[ended["state"] == "stopped", CELL].itertuples(index=False, name=None))
-    lost = _chosen_among(own, ORACLE, stopped)
-    taken = _chosen_among(own, own.criterion, stopped)
-    return (
-        f"{len(stopped)} of {_many(len(ended), 'trial')} that could be stopped early were, which saved "
-        f"{100 * (full - spent) / full:.0f} % of their epochs. Of {_many(len(touched), 'cell')} with stopped trials, "
-        f"{lost} have the best target accuracy (oracle) at the last epoch of a stopped one; "
-        f"{tables.criterion_name(own.criterion)} chose a stopped one in {taken}.",
-        lengths,
-    )
-
-
-def _chosen_among(own: Results, chosen_by: str, trials: set[str]) -> int:
-    return len(set(own.records.loc[own.records["selection"] == chosen_by, "trial"]) & trials)
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")

@@ -6,20 +6,27 @@ Its params are not chosen among but compared: every trial counts, with all its s
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from transfer_sweep.reports.document.elements import Cell, Table
+from transfer_sweep.reports.document.elements import Block, Cell, Drawing, Heading, Table
 from transfer_sweep.reports.document.plotting import blank
+from transfer_sweep.reports.document.text import MISSING, percent, signed
+from transfer_sweep.reports.ledger.records import TrialState
 from transfer_sweep.reports.results import Results
-from transfer_sweep.reports.sections.tables import MISSING, percent, signed
+from transfer_sweep.reports.sections.context import Context
+from transfer_sweep.reports.sections.registry import Part, Place
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-METHOD = "transferability"
+PLACE = Place(Part.BACKGROUND, 10)
+
+_METHOD = "transferability"
 _NETWORKS = {
     ("target", False): "BnB",
     ("target", True): "BnB+",
@@ -30,7 +37,23 @@ _BASE = "B"  # the network that copies nothing
 _STYLE = {"BnB": ("C0", "o"), "BnB+": ("C0", "^"), "AnB": ("C3", "o"), "AnB+": ("C3", "^")}
 
 
-def introduction(found: pd.DataFrame) -> str:
+def blocks(context: Context) -> Iterator[Block]:
+    """The curves as a table and a figure; nothing where no such trial ran."""
+    found = curves(context.results)
+    if found.empty:
+        return
+    yield Heading(2, "How transferable layers are")
+    yield _introduction(found)
+    yield table(found)
+    yield Drawing(
+        "transferability",
+        "Target accuracy over layers copied, and the difference to a network that copies none",
+        "A line per kind of network; plus signs are those whose copied layers learn on.",
+        partial(draw, found),
+    )
+
+
+def _introduction(found: pd.DataFrame) -> str:
     """What the curves are of."""
     pairs, seeds = len(found[["source", "target"]].drop_duplicates()), found["seed"].nunique()
     return (
@@ -41,10 +64,15 @@ def introduction(found: pd.DataFrame) -> str:
     )
 
 
-def curves(own: Results) -> pd.DataFrame:
-    """Every whole run: ``network`` (B, AnB, …), ``layers``, ``source``, ``target``, ``backbone``, ``seed``,
-    ``target_accuracy``, and ``difference`` to B of the same pair and seed (NaN without one). Empty where none ran."""
-    runs = own.candidates[(own.candidates["method"] == METHOD) & (own.candidates["state"] == "done")]
+def curves(results: Results) -> pd.DataFrame:
+    """Every whole run; empty where none ran.
+
+    Returns:
+        ``network`` (B, AnB, …), ``layers``, ``source``, ``target``, ``backbone``, ``seed``, ``target_accuracy``, and
+        ``difference`` to B of the same pair and seed (NaN without one).
+    """
+    runs = results.candidates
+    runs = runs[(runs["method"] == _METHOD) & (runs["state"] == TrialState.DONE)]
     params = [json.loads(text) for text in runs["params"]]
     runs = runs.assign(
         layers=[p["layers"] for p in params],
@@ -68,14 +96,14 @@ def table(found: pd.DataFrame) -> Table:
     layers = sorted(n for n in found["layers"].unique() if n)
     rows: list[list[Cell | str]] = []
     for network in (_BASE, *_STYLE):
-        own = found[found["network"] == network]
-        if own.empty:
+        runs = found[found["network"] == network]
+        if runs.empty:
             continue
         if network == _BASE:
-            text = percent(own["target_accuracy"].mean(), own["target_accuracy"].std())
+            text = percent(runs["target_accuracy"].mean(), runs["target_accuracy"].std())
             rows.append([network, *[text if n == layers[0] else "" for n in layers]])
             continue
-        parts = [own[own["layers"] == n] for n in layers]
+        parts = [runs[runs["layers"] == n] for n in layers]
         rows.append([network, *(MISSING if part.empty else _cell(part) for part in parts)])
     return Table(
         "Target accuracy in percent by layers copied, and the difference to B",
@@ -92,10 +120,10 @@ def _cell(part: pd.DataFrame) -> str:
     return f"{percent(part['target_accuracy'].mean())} ({above} ± {error})"
 
 
-def figure(found: pd.DataFrame) -> Figure:
+def draw(found: pd.DataFrame) -> Figure:
     """Left: mean accuracy over layers copied, a line per kind of network. Right: difference to B, each run a dot."""
-    drawn = blank(9.0, 3.6)
-    left, right = drawn.subplots(1, 2)
+    figure = blank(9.0, 3.6)
+    left, right = figure.subplots(1, 2)
     base = found.loc[found["network"] == _BASE, "target_accuracy"]
     for axes in (left, right):
         axes.grid(alpha=0.25)
@@ -103,19 +131,19 @@ def figure(found: pd.DataFrame) -> Figure:
     left.axhline(base.mean(), color="black", linewidth=0.8, linestyle=":", label=_BASE)
     right.axhline(0, color="black", linewidth=0.8, linestyle=":")
     for shift, (network, (color, marker)) in zip((-0.12, -0.04, 0.04, 0.12), _STYLE.items(), strict=True):
-        own = found[found["network"] == network]
-        if own.empty:
+        runs = found[found["network"] == network]
+        if runs.empty:
             continue
-        by_layer = own.groupby("layers")
+        by_layer = runs.groupby("layers")
         line = {"color": color, "marker": marker, "linestyle": "--" if network.endswith("+") else "-", "markersize": 5}
         left.plot([0, *by_layer.groups], [base.mean(), *by_layer["target_accuracy"].mean()], label=network, **line)
         means, errors = by_layer["difference"].mean(), by_layer["difference"].sem()
         right.errorbar(means.index + shift, means, yerr=np.nan_to_num(errors), elinewidth=1, **line)
-        right.scatter(own["layers"] + shift, own["difference"], color=color, s=4, alpha=0.35)
+        right.scatter(runs["layers"] + shift, runs["difference"], color=color, s=4, alpha=0.35)
     left.set_ylabel("target accuracy, %")
     right.set_ylabel("points above B")
     layers = sorted(found["layers"].unique())
     left.set_xticks(layers)
     right.set_xticks([n for n in layers if n])
     left.legend(fontsize=8, frameon=False)
-    return drawn
+    return figure

@@ -186,13 +186,14 @@ def criteria(
     """Which criterion to trust: what choosing by each costs against the oracle, over recorded runs."""
     from transfer_sweep.reports import regret
     from transfer_sweep.reports.formats import markdown
+    from transfer_sweep.reports.sections import choosing
 
     twice = [name for name, n in Counter(path.name for path in files).items() if n > 1]
     if twice:
         raise SweepError(f"two files are named {twice[0]}: rename one, columns are told apart by it")
     try:
         trials = {path.name.removesuffix(regret.SUFFIX): regret.read(path) for path in files}
-        table = regret.regret_table(regret.regrets(trials))
+        table = choosing.across_experiments(regret.regrets(trials))
     except ValueError as error:
         raise SweepError(str(error)) from None
     print(markdown.render([table]), end="")

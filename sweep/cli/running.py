@@ -59,7 +59,7 @@ def run(
         return
     from transfer_sweep.algorithms.networks.backbones import BackboneError
     from transfer_sweep.datasets.base import DataError
-    from transfer_sweep.reports.report import by_reason
+    from transfer_sweep.reports.document.text import by_reason
     from transfer_sweep.sweep.config import loader
     from transfer_sweep.sweep.engine.cluster import Cluster
     from transfer_sweep.sweep.planning.filters import Filter

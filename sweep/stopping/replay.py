@@ -11,9 +11,9 @@ import pandas as pd
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.criteria import registry
 from transfer_sweep.reports.document.elements import Table
+from transfer_sweep.reports.document.text import criterion_name, percent, signed
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import planned
-from transfer_sweep.reports.sections.tables import criterion_name, percent, signed
 from transfer_sweep.reports.selection import CELL, ORACLE, PER_TRIAL
 from transfer_sweep.sweep.config.schema import EarlyStopping
 from transfer_sweep.sweep.errors import SweepError

@@ -1,26 +1,17 @@
-"""What the numbers support: which methods differ over pairs, and which hyperparameters mattered.
+"""Which hyperparameters mattered: how much of a trial's accuracy they decided, and what each of their values gave.
 
-The tests are those that Demšar 2006 (Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7)
-recommends, with pairs of domains in the place of his data sets. Pairs that share a domain are not independent, so
-that p-values are somewhat too small.
-
-scikit-learn and others are imported where they are called, and SciPy's tests are loaded where they are first used: each
-takes a second or more, and commands that only read ledgers do without.
+scikit-learn is imported where it is called: it takes seconds, and commands that only read ledgers do without.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-import scipy
 from numpy.typing import NDArray
 
 from transfer_sweep.reports import selection
@@ -28,106 +19,11 @@ from transfer_sweep.reports.selection import CELL
 
 K = TypeVar("K")
 
-ALPHA = 0.05
-_TIE = 6  # decimals (percent) to which accuracies count as equal: averages over seeds differ in the last bits
 _TREES, _FOLDS, _SHUFFLES = 20, 3, 5
 _FEWEST_TRIALS = 8
 
 LEARNT_FROM = [*CELL, "role", "state", "params", "target_accuracy"]
 """The columns that say what a method's hyperparameters decided."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Methods compared over the pairs that all of them ran on.
-
-    Attributes:
-        accuracies: pairs (rows) × methods, in percent.
-        ranks: method → average rank over the pairs (1 is best, ties share theirs), the best first.
-        friedman: Friedman's χ² (corrected for ties) and its p-value: whether the methods differ at all.
-        critical_difference: average ranks that are further apart differ (Nemenyi, two-sided, α = 0.05).
-        wilcoxon: p-values of Wilcoxon's signed-rank test over the pairs (two-sided, exact, conservative with ties;
-            zero differences split evenly), after Holm's correction for all comparisons.
-    """
-
-    accuracies: pd.DataFrame
-    ranks: dict[str, float]
-    friedman: tuple[float, float]
-    critical_difference: float
-    wilcoxon: pd.DataFrame
-
-    @cached_property
-    def nemenyi(self) -> pd.DataFrame:
-        """P-values of Nemenyi's test, methods × methods."""
-        from scikit_posthocs import posthoc_nemenyi_friedman  # noqa: PLC0415
-
-        return posthoc_nemenyi_friedman(self.accuracies)
-
-    @property
-    def comparisons(self) -> int:
-        """Number of pairs of methods."""
-        return math.comb(len(self.ranks), 2)
-
-    @property
-    def smallest_p(self) -> float:
-        """The smallest p-value that Wilcoxon's test can give with so many pairs of domains."""
-        return min(1.0, 2.0 ** (1 - len(self.accuracies)))
-
-    @property
-    def can_tell(self) -> bool:
-        """Whether, after Holm's correction, any difference between two methods could be shown at all."""
-        return self.smallest_p * self.comparisons < ALPHA
-
-    @property
-    def differ(self) -> bool:
-        """Whether Friedman's test says that the methods are not all alike."""
-        return self.friedman[1] < ALPHA
-
-    def better_than(self, method: str) -> list[str]:
-        """The methods that this one is better than, by Friedman's test and then Wilcoxon's with Holm's correction."""
-        if not self.differ:
-            return []
-        p_values = self.wilcoxon.loc[method].to_dict()
-        found = [other for other in self.ranks if p_values[other] < ALPHA]
-        return [o for o in found if _signed_ranks(self.accuracies[method] - self.accuracies[o]) > 0]
-
-
-def _signed_ranks(differences: pd.Series) -> float:
-    return float((np.sign(differences) * differences.abs().rank()).sum())
-
-
-def compare(accuracies: pd.DataFrame) -> Comparison | None:
-    """Compare methods over pairs.
-
-    Args:
-        accuracies: pairs (rows) × methods, in percent. Methods that lack a pair take no part.
-
-    Returns:
-        The tests; None with fewer than three methods or two pairs, which Friedman's test cannot compare.
-    """
-    table = accuracies.dropna(axis="columns").round(_TIE)
-    pairs, methods = table.shape
-    if methods < 3 or pairs < 2:
-        return None
-    from statsmodels.stats.multitest import multipletests  # noqa: PLC0415
-
-    ranks = (-table).rank(axis="columns").mean().sort_values(kind="stable")
-    alike = (table.nunique(axis="columns") == 1).all()  # no ranks to compare: the statistic would be 0/0
-    statistic, p = (0.0, 1.0) if alike else scipy.stats.friedmanchisquare(*table.to_numpy().T)
-    quantile = scipy.stats.studentized_range.ppf(1 - ALPHA, methods, np.inf) / math.sqrt(2)
-    one, other = np.triu_indices(methods, 1)
-    differences = table.to_numpy()[:, one] - table.to_numpy()[:, other]
-    # scipy's own choice for few pairs with ties is a permutation test, which takes minutes for 20 methods.
-    p_values = scipy.stats.wilcoxon(differences, zero_method="zsplit", method="exact").pvalue
-    wilcoxon = np.ones((methods, methods))
-    wilcoxon[one, other] = wilcoxon[other, one] = multipletests(p_values, method="holm")[1]
-    return Comparison(
-        accuracies=table,
-        ranks={str(name): float(rank) for name, rank in ranks.items()},
-        friedman=(float(statistic), float(p)),
-        critical_difference=float(quantile * math.sqrt(methods * (methods + 1) / (6 * pairs))),
-        wilcoxon=pd.DataFrame(wilcoxon, table.columns, table.columns),
-    )
 
 
 @dataclass(frozen=True)
@@ -147,12 +43,6 @@ class Importance:
     shares: dict[str, float]
     values: dict[str, list[Any]]
     trials: int
-
-
-def load() -> None:
-    """Import what the tests and the forests need, which takes seconds, before they are asked for."""
-    for name in ("scipy.stats", "statsmodels.stats.multitest", "sklearn.ensemble", "sklearn.model_selection"):
-        importlib.import_module(name)
 
 
 def importances(candidates: Mapping[K, pd.DataFrame]) -> dict[K, Importance]:
@@ -271,14 +161,3 @@ def _as_numbers(column: pd.Series) -> NDArray[np.float64]:
         return column.to_numpy(dtype=np.float64)
     texts = [_text(value) for value in values]
     return _texts(column).map(texts.index).to_numpy(dtype=np.float64)
-
-
-def by_pair(records: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Pairs × methods: the accuracies of one group's records by one way of choosing.
-
-    Args:
-        records: of one group and one way of choosing.
-        names: of the methods, one for each record.
-    """
-    keyed = records.assign(name=list(names)).set_index(["source", "target", "name"])
-    return keyed["target_accuracy_mean"].unstack("name", sort=False)
