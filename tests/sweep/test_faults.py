@@ -16,7 +16,7 @@ from tests.support.malicious import Malicious
 from tests.support.small_ledger import RUNS, Run, write
 from tests.support.whole_run import DIE_AFTER, EXPERIMENT, read, run
 from transfer_sweep.datasets.offline_digits import OfflineDigits, OfflineDigitsOptions
-from transfer_sweep.reports import report as document
+from transfer_sweep.reports import report as reports
 from transfer_sweep.reports.ledger import ledger as ledger_module
 from transfer_sweep.reports.ledger.ledger import Ledger, LedgerError
 from transfer_sweep.reports.ledger.pruning import ArtefactPruner
@@ -322,7 +322,7 @@ def test_a_loss_that_is_nan_fails_its_trial_alone_and_an_edited_file_runs_the_di
     assert failed["method"].tolist() == ["deep_coral"]
     assert "nan in epoch" in failed["error"].iloc[0]
     assert set(trials.loc[trials["method"] != "deep_coral", "state"]) <= {"done", "stopped"}
-    report = document.render([tmp_path / "small" / "ledger.sqlite"], document.Format.MD, None, False)
+    report = reports.render([tmp_path / "small" / "ledger.sqlite"])
     assert "nan in epoch" in report  # it names what failed, and why
     attempts = trials.set_index("id")["attempts"]
 

@@ -1,13 +1,10 @@
-"""What early stopping would have cost: epochs of whole runs, replayed; and which criterion to trust."""
+"""What early stopping would have cost: epochs of whole runs, replayed."""
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from tests.support.small_ledger import RUNS, Run, write
-from transfer_sweep.reports import regret as evidence
-from transfer_sweep.reports import results
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.sweep.config.schema import EarlyStopping
 from transfer_sweep.sweep.errors import SweepError
@@ -79,31 +76,3 @@ def test_nothing_to_replay_in_small_cells(tmp_path: Path) -> None:
     write(tmp_path / "ledger.sqlite", [run for run in RUNS if run.state != "stopped"])
     with Ledger(tmp_path / "ledger.sqlite") as ledger, pytest.raises(SweepError, match="nothing to replay"):
         Replay(ledger, STOPPING)
-
-
-def test_regret_from_a_file_of_trials_is_that_of_the_ledger(tmp_path: Path) -> None:
-    """In each of the three cells information maximisation takes 80 of (70, 80, 82, 3); chance gives 58.75."""
-    write(tmp_path / "ledger.sqlite", RUNS)
-    own = results.read(tmp_path / "ledger.sqlite")
-    (tmp_path / "small.trials.csv.gz").write_bytes(results.trials_csv(own))
-    found = evidence.regrets({"small": evidence.read(tmp_path / "small.trials.csv.gz")}).set_index("criterion")
-    assert found.loc["information_maximization", ["mean", "worst", "cells"]].tolist() == [2.0, 2.0, 3]
-    assert found.loc["random", "mean"] == pytest.approx(82 - 58.75)
-    table = evidence.regret_table(found.reset_index())
-    assert table.rows[-1][0] == "`random`"
-    assert table.headers == ["chosen by", "small, 3 cells", "worst mean"]
-
-
-def test_what_is_no_file_of_trials_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "other.trials.csv.gz"
-    pd.DataFrame({"a": [1]}).to_csv(path)
-    with pytest.raises(ValueError, match="holds no trials"):
-        evidence.read(path)
-    path.write_bytes(path.read_bytes()[:20])
-    with pytest.raises(ValueError, match="damaged"):
-        evidence.read(path)
-    text = tmp_path / "README.md"
-    text.write_text("A page\nof text\nand, with, commas\n")
-    with pytest.raises(ValueError, match="damaged") as refused:
-        evidence.read(text)
-    assert "\n" not in str(refused.value)

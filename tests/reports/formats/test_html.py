@@ -10,14 +10,11 @@ import pandas as pd
 import pytest
 
 from tests.support.small_ledger import PAIRS, RUNS, Run, experiment
-from transfer_sweep.reports import report as document
-from transfer_sweep.reports import results, selection
-from transfer_sweep.reports.document import plotting as figures
-from transfer_sweep.reports.document.elements import Drawing
-from transfer_sweep.reports.formats import html
+from transfer_sweep.reports import report, results, selection
+from transfer_sweep.reports.document.elements import Cell, Table
+from transfer_sweep.reports.formats import Format, html
 from transfer_sweep.reports.ledger.ledger import Ledger
-from transfer_sweep.reports.report import Format
-from transfer_sweep.reports.sections import summary
+from transfer_sweep.reports.ledger.records import TrialState
 
 VOID = {"meta", "link", "input", "br", "img", "hr"}
 LEFT_OPEN = {"li", "tr", "td", "th", "thead", "tbody", "tfoot"}  # HTML lets their ends out
@@ -66,7 +63,7 @@ class Page(HTMLParser):
 
 
 def page(path: Path) -> tuple[str, Page]:
-    text = document.render([path], Format.HTML)
+    text = report.render([path], Format.HTML)
     found = Page(text)
     assert not found.open
     return text, found
@@ -98,7 +95,7 @@ def test_each_way_of_choosing_has_the_numbers_that_markdown_has_for_it(small: Pa
     assert offered == [*results.read(small).criteria, "oracle"]
     for choice, dann in (("information_maximization", ["80.0 ± 4.0best"] * 3), ("oracle", ["82.0best"] * 3)):
         assert ["dann", "efficientnet_lite0, frozen", *dann, dann[0].replace(" ± 4.0", "")] in found.rows[choice]
-    written = document.render([small], Format.MD, criterion="source_validation")
+    written = report.render([small], Format.MD, criterion="source_validation")
     numbers = re.search(r"\| dann +\| efficientnet_lite0, frozen \|(.*)\|", written)
     assert numbers is not None
     of_markdown = [cell.strip(" *_") for cell in numbers[1].split("|")]
@@ -124,7 +121,9 @@ def test_nothing_from_a_ledger_is_taken_for_html(tmp_path: Path) -> None:
         for s in ("amazon", "dslr", "${x}$")
         for i, value in enumerate((ATTACK, "$x^2", QUOTE))
     ]
-    failed = Run("mcc", "amazon", "dslr", {"lr": 1}, [], state="failed", error=f"boom\nValueError: {ATTACK}{QUOTE}")
+    failed = Run(
+        "mcc", "amazon", "dslr", {"lr": 1}, [], state=TrialState.FAILED, error=f"boom\nValueError: {ATTACK}{QUOTE}"
+    )
     path = experiment(tmp_path, [*runs, failed], f"n{'<b>'}", description=ATTACK, citations={"mcc": QUOTE})
     text, found = page(path)
     assert len(found.of("script")) == 1
@@ -144,7 +143,7 @@ def test_only_the_pages_own_script_may_run(of_small: tuple[str, Page]) -> None:
 
 def test_failures_the_command_and_the_checksums_are_there(tmp_path: Path) -> None:
     path = experiment(
-        tmp_path, [*RUNS, Run("mcc", "amazon", "dslr", {"lr": 1}, [], state="failed", error="a\nlast line")]
+        tmp_path, [*RUNS, Run("mcc", "amazon", "dslr", {"lr": 1}, [], state=TrialState.FAILED, error="a\nlast line")]
     )
     with Ledger(path, write=True) as ledger:
         ledger.set_meta("data", {"checksums": {"amazon": "0123abcd"}})
@@ -170,71 +169,13 @@ def test_no_two_elements_share_a_name(of_small: tuple[str, Page]) -> None:
 
 
 def test_an_experiment_that_has_not_begun_has_a_page(tmp_path: Path) -> None:
-    text, _ = page(experiment(tmp_path, [Run("dann", *PAIRS[0], {}, [], state="pending")]))
+    text, _ = page(experiment(tmp_path, [Run("dann", *PAIRS[0], {}, [], state=TrialState.PENDING)]))
     assert "No trial has reported yet." in text
 
 
 def test_several_experiments_get_a_page_each(small: Path, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="name a folder"):
-        document.write([small, small], tmp_path / "both.html", Format.HTML)
-
-
-# --- figures ---
-
-
-def test_letters_of_a_figure_have_the_pages_colour() -> None:
-    drawing = Drawing("one", "c", "d", lambda: figures.stopping({"dann": {1: 2, 3: 1}, "$\\frac$": {3: 1}}))
-    drawn = figures.svg(drawing)
-    assert drawn.startswith("<svg")
-    assert "$\\frac$" in drawn
-    assert "currentColor" in drawn
-    assert "#012345" not in drawn
-    assert all(name.startswith("one-") for name in re.findall(r'\bid="([^"]+)"', drawn))
-
-
-def test_the_bars_of_early_stopping_are_shares_of_the_trials() -> None:
-    figure = figures.stopping({"dann": {10: 3, 30: 1}, "mcc": {30: 5}})
-    (axes,) = figure.axes
-    widths = [[bar.get_width() for bar in part] for part in axes.containers]  # type: ignore[attr-defined]
-    assert widths == [[75, 0], [25, 100]]
-
-
-# --- words ---
-
-
-def curve(*accuracies: float) -> list[tuple[float, float, float]]:
-    return [(accuracy, accuracy / 50, 1.0) for accuracy in accuracies]
-
-
-def test_how_early_stopping_went_is_counted(tmp_path: Path) -> None:
-    runs = [
-        Run("dann", "amazon", "webcam", {"lr": 0.1}, curve(60, 70, 80)),
-        Run("dann", "amazon", "webcam", {"lr": 0.2}, curve(82), state="stopped"),  # best, and chosen
-        Run("dann", "dslr", "webcam", {"lr": 0.1}, curve(60, 70, 80)),
-        Run("dann", "dslr", "webcam", {"lr": 0.2}, curve(50), state="stopped"),
-        Run("svm", "dslr", "webcam", {"C": 1}, curve(80), budget=1),
-    ]
-    found = summary.stopping(results.read(experiment(tmp_path, runs)))
-    assert found is not None
-    text, lengths = found
-    assert lengths == {"dann": {3: 2, 1: 2}}
-    assert "2 of 4 trials that could be stopped early were, which saved 33 % of their epochs" in text
-    assert "Of 2 cells with stopped trials, 1 have the best target accuracy" in text
-    assert text.endswith("chose a stopped one in 1.")
-
-
-def test_there_is_nothing_to_say_of_early_stopping_where_nothing_was_stopped(tmp_path: Path) -> None:
-    runs = [Run("dann", "amazon", "webcam", {"lr": 0.1}, curve(60, 70, 80))]
-    assert summary.stopping(results.read(experiment(tmp_path, runs))) is None
-
-
-def test_the_summary_names_the_best_by_the_criterion_and_by_the_oracle(small: Path) -> None:
-    text = document.render([small]).split("\n\n")[1]
-    assert "2 methods in 6 cells" in text
-    assert "**dann** has the best average target accuracy, 80.0 % (source_only 70.0 %)" in text
-    assert "by the oracle it is **dann** with 82.0 %" in text
-    # In dann's cells the choice gives 80, the best 82, and chance (70 + 80 + 82 + 3) / 4.
-    assert "costs 2.00 points a cell against the oracle, a random choice 23.25" in text
+        report.write([small, small], tmp_path / "both.html", Format.HTML)
 
 
 def test_a_criterion_is_said_as_on_paper_and_on_the_page(of_small: tuple[str, Page]) -> None:
@@ -243,12 +184,7 @@ def test_a_criterion_is_said_as_on_paper_and_on_the_page(of_small: tuple[str, Pa
     assert "for reporting only" in str(meanings[-1])
 
 
-# --- shades ---
-
-
 def test_shades_go_from_the_worst_to_the_best_of_each_column() -> None:
-    from transfer_sweep.reports.document.elements import Cell, Table  # noqa: PLC0415
-
     rows: list[list[Any]] = [
         ["a", Cell("1", 0, 1.0)],
         ["b", Cell("3", 0, 3.0)],

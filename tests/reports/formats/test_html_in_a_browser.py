@@ -14,8 +14,8 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
 from tests.support.small_ledger import RUNS, experiment
-from transfer_sweep.reports import report as document
-from transfer_sweep.reports.report import Format
+from transfer_sweep.reports import report
+from transfer_sweep.reports.formats import Format
 
 Browser = webdriver.Chrome
 
@@ -38,7 +38,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with found:
         path = experiment(tmp_path_factory.mktemp("page"), RUNS)
         page = path.with_name("report.html")
-        page.write_text(document.render([path], Format.HTML), encoding="utf-8")
+        page.write_text(report.render([path], Format.HTML), encoding="utf-8")
         found.get(page.as_uri())
         yield found
 
@@ -121,4 +121,4 @@ def test_the_choice_outlives_loading_again(browser: Browser) -> None:
 def test_a_page_is_never_wider_than_its_window(browser: Browser, width: int) -> None:
     browser.set_window_size(width, 800)
     script = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert browser.execute_script(script) <= 0  # type: ignore[no-untyped-call]
+    assert browser.execute_script(script) <= 0

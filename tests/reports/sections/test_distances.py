@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support import plans
 from tests.support.small_ledger import PROTOCOL
-from transfer_sweep.reports import report as document
-from transfer_sweep.reports import results
-from transfer_sweep.reports.document import plotting as figures
+from transfer_sweep.reports import report, results
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import EpochReport, TrialState, canonical
-from transfer_sweep.reports.sections import tables
+from transfer_sweep.reports.sections import distances
+from transfer_sweep.reports.sections.context import References
 
 COUNTS = {**PROTOCOL, "backbone": "bow5000", "training": "raw", "transductive": False}
 MSDA = {**COUNTS, "backbone": "bow5000_msda", "inputs": {"msda": {}}}
@@ -43,8 +43,8 @@ def own(tmp_path: Path) -> results.Results:
 
 
 def test_the_two_by_two_table_has_our_numbers_and_those_published_for_the_same_inputs(own: results.Results) -> None:
-    references = tables.References()
-    table = tables.risks(own, references)
+    references = References()
+    table = distances.table(own, references)
     assert table is not None
     found = {(str(row[1]), str(row[2])): [str(cell) for cell in row[3:]] for row in table.rows}
     sources = {number: text for text, number in references.texts.items()}
@@ -60,16 +60,18 @@ def test_the_two_by_two_table_has_our_numbers_and_those_published_for_the_same_i
 
 
 def test_distances_are_drawn_over_those_of_the_untouched_inputs(own: results.Results) -> None:
-    figure = figures.distances(figures.with_distances(own))
-    points = {c.get_label(): c.get_offsets().tolist() for c in figure.axes[0].collections}
+    shown = distances.points(distances.with_distances(own))
+    points = {each.label: list(zip(each.inputs, each.representation, strict=True)) for each in shown}
     assert points == {
-        "shallow_nn, bow5000": [[1.84, 0.90]],
-        "shallow_dann, bow5000": [[1.84, 0.80]],
-        "shallow_dann, bow5000_msda": [[1.84, 1.30]],
-        "logistic_regression, bow5000": [[1.84, 1.84]],
-        "bow5000_msda itself": [[1.84, 1.92]],
+        "shallow_nn, bow5000": [(1.84, 0.90)],
+        "shallow_dann, bow5000": [(1.84, 0.80)],
+        "shallow_dann, bow5000_msda": [(1.84, 1.30)],
+        "logistic_regression, bow5000": [(1.84, 1.84)],
+        "bow5000_msda itself": [(1.84, 1.92)],
     }
-    assert "proxy_a_distance" in [getattr(block, "name", "") for block in document.document(own)]
+    drawn = distances.draw(shown, "bow5000").axes[0]
+    assert {str(c.get_label()): [tuple(p) for p in np.asarray(c.get_offsets())] for c in drawn.collections} == points
+    assert "proxy_a_distance" in [getattr(block, "name", "") for block in report.blocks(own)]
 
 
 def test_of_experiments_that_measure_no_risk_the_report_says_nothing_of_it(tmp_path: Path) -> None:
@@ -81,5 +83,5 @@ def test_of_experiments_that_measure_no_risk_the_report_says_nothing_of_it(tmp_p
         epoch = EpochReport(1, 70.0, {"information_maximization": 0.1}, {"loss": 1.0}, 1.0)
         ledger.record_epoch("0", epoch, state=TrialState.DONE)
     plain = results.read(path)
-    assert tables.risks(plain, tables.References()) is None
-    assert figures.with_distances(plain).empty
+    assert distances.table(plain, References()) is None
+    assert distances.with_distances(plain).empty

@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 
 from tests.support.small_ledger import RUNS, Run, write
-from transfer_sweep.reports import report as document
-from transfer_sweep.reports import results
-from transfer_sweep.reports.ledger import artefacts as kept
+from transfer_sweep.reports import report, results
+from transfer_sweep.reports.ledger import artefacts
 from transfer_sweep.reports.ledger.artefacts import Features
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import EpochReport
-from transfer_sweep.reports.report import Format
 from transfer_sweep.reports.sections import representations
 
 
@@ -35,8 +33,8 @@ def keep(path: Path, runs: list[Run], found: Features) -> None:
             found.write(path.parent / f"features/{number}.npz")
             accuracy, score, seen = run.epochs[-1]
             criteria = {"information_maximization": score, "predicted_classes": seen, "source_validation": 50.0}
-            artefacts = {kept.FEATURES: f"features/{number}.npz"}
-            ledger.record_epoch(run.trial.id, EpochReport(len(run.epochs), accuracy, criteria, {}, 0.5), artefacts)
+            named = {artefacts.FEATURES: f"features/{number}.npz"}
+            ledger.record_epoch(run.trial.id, EpochReport(len(run.epochs), accuracy, criteria, {}, 0.5), named)
 
 
 @pytest.fixture
@@ -71,13 +69,13 @@ def test_a_damaged_file_leaves_its_panel_empty(ledger: Path) -> None:
 
 
 def test_where_nothing_is_kept_nothing_is_drawn(ledger: Path, tmp_path: Path) -> None:
-    document.write([ledger], tmp_path / "report.md", Format.MD)
+    report.write([ledger], tmp_path / "report.md")
     assert not (tmp_path / "report/features.png").exists()
 
 
 def test_a_report_shows_features_and_confusions(ledger: Path, tmp_path: Path) -> None:
     keep(ledger, [run for run in RUNS if run.params == {"lr": 0.01} and run.source == "amazon"], features(3, n=30))
-    written = document.write([ledger], tmp_path / "report.md", Format.MD)
+    written = report.write([ledger], tmp_path / "report.md")
     assert {"features.png", "confusions.png"} <= {path.name for path in written}
     assert "report/features.png" in (tmp_path / "report.md").read_text()
 
@@ -98,5 +96,5 @@ def test_confusions_are_shares_of_the_true_class() -> None:
     panel = representations.Panel("dann", ("a", "b"), 90.0, features(1))
     (axes,) = representations.confusions([[panel]]).axes
     (image,) = axes.images
-    np.testing.assert_allclose(image.get_array(), [[80, 20], [0, 100]])
+    np.testing.assert_allclose(np.asarray(image.get_array()), [[80, 20], [0, 100]])
     assert sorted(text.get_text() for text in axes.texts) == ["100", "20", "80"]
