@@ -12,7 +12,7 @@ import pandas as pd
 
 from transfer_sweep.reports.criteria import registry
 from transfer_sweep.reports.ledger.artefacts import FEATURES
-from transfer_sweep.reports.ledger.records import FINISHED, LOST
+from transfer_sweep.reports.ledger.records import FINISHED, LOST, Protocol
 from transfer_sweep.reports.results import Results, dicts
 from transfer_sweep.reports.selection import CELL
 
@@ -69,7 +69,7 @@ def as_json(experiments: Sequence[Results]) -> str:
 def _described(results: Results) -> dict[str, Any]:
     records = dicts(_rounded(results.records).drop(columns="experiment"))
     for record in records:
-        record |= {column: json.loads(record[column]) for column in ("protocol", "params")}  # as the ledger has them
+        record |= {"protocol": Protocol.decode(record["protocol"]).stored, "params": json.loads(record["params"])}
     return {
         "name": results.name,
         "criterion": results.criterion,

@@ -141,6 +141,12 @@ class Protocol:
         """As canonical JSON."""
         return canonical(self.encode())
 
+    @property
+    def stored(self) -> dict[str, Any]:
+        """What the text says, key by key in its order, whatever version wrote it."""
+        record: dict[str, Any] = json.loads(self.text)
+        return record
+
     def encode(self) -> dict[str, Any]:
         """As the ledger keeps it."""
         few = self.few
