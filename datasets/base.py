@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -319,6 +319,14 @@ class Dataset(ABC):
         By default nothing: a domain whose files are missing is an error of :meth:`load`.
         """
         return None
+
+    def known_classes(self, domain: str) -> Collection[str]:
+        """The classes of which a domain has samples with labels; by default all."""
+        return self.classes
+
+    def wholly_labelled(self, domain: str) -> bool:
+        """Whether every sample of a domain has its label; by default so."""
+        return True
 
     @abstractmethod
     def load(self, domain: str) -> Domain:

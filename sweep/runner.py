@@ -5,6 +5,7 @@ Resume, retries after running out of memory, and confirmation seeds are passes o
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,6 +49,7 @@ class RunOptions:
         storage: where trials save themselves, a folder or an address that fsspec knows; None: as in the run before,
             at first the results folder.
         tensorboard: write TensorBoard's files into the experiment's folder.
+        minutes: after which to stop, with the best answer so far; None: when all is done.
     """
 
     results: Path
@@ -57,14 +59,22 @@ class RunOptions:
     fresh: bool = False
     storage: str | None = None
     tensorboard: bool = False
+    minutes: float | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: trials by final state, and whether it was interrupted."""
+    """How a run ended.
+
+    Attributes:
+        states: trials by final state.
+        interrupted: whether the user ended it before all was done.
+        out_of_time: whether its minutes were over before all was done.
+    """
 
     states: Mapping[TrialState, int]
     interrupted: bool
+    out_of_time: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -93,7 +103,7 @@ class Run:
         self.experiment, self.options, self.console = experiment, options, console
         self.folder = (options.results / experiment.name).absolute()
         self.dataset = dataset_of(experiment, options.data_root, options.cache, ProgressPrinter(console))
-        self.search, self.skipped = trials.present(trials.search(experiment), self.dataset)
+        self.search, self.skipped = trials.present(experiment, trials.search(experiment), self.dataset)
         if not any(self._wanted(trial) for trial in self.search):
             raise SweepError(
                 f"--only leaves no trial of {experiment.name}: no such method runs on such a pair, or data is missing"
@@ -103,6 +113,7 @@ class Run:
         self._given_up: set[str] = set()
         self._lost: Counter[str] = Counter()
         self._interrupted = False
+        self._deadline: float | None = None
 
     def execute(self) -> Outcome:
         """Run passes until nothing is missing.
@@ -112,10 +123,12 @@ class Run:
             DataError, SweepError: bad input; nothing is lost.
         """
         experiment, options = self.experiment, self.options
+        self._deadline = None if options.minutes is None else time.monotonic() + 60 * options.minutes
         with Ledger(self.folder / FILE, write=True) as ledger:
             if options.fresh:
                 ledger.forget(ledger.ids(self._is_of_plan))
             self._record(ledger)
+            self._data.check(ledger, self.wanted())  # data that changed is said before "done", too
             storage = open_storage(ledger, options.storage, options.results, experiment.name, self._say)
             engine = Engine(
                 experiment,
@@ -139,7 +152,9 @@ class Run:
             remove_unfinished(self.folder)
             final = ledger.states()
         counts = Counter(final[trial.id] for trial in plan if self._wanted(trial))
-        return Outcome(counts, self._interrupted and bool(self._missing(plan, final)))
+        unfinished = self._interrupted and bool(self._missing(plan, final))
+        out_of_time = unfinished and self._deadline is not None and time.monotonic() >= self._deadline
+        return Outcome(counts, unfinished and not out_of_time, out_of_time)
 
     def _pass(self, ledger: Ledger, engine: Engine, plan: Sequence[Trial]) -> None:
         experiment = self.experiment
@@ -147,8 +162,10 @@ class Run:
         replay(ledger, plan, rungs, experiment.stopping_criterion)
         todo = self._missing(plan, ledger.states())
         if todo:
-            self._data.check(ledger, todo)  # what is wrong with the data is said before Ray starts
-            self._learn(ledger, todo, engine.run_pass([t for t in plan if self._wanted(t)], todo, rungs))
+            if self._deadline is not None:
+                todo = strategies.best_first(todo)
+            wanted = [trial for trial in plan if self._wanted(trial)]
+            self._learn(ledger, todo, engine.run_pass(wanted, todo, rungs, self._deadline))
 
     def _learn(self, ledger: Ledger, todo: Sequence[Trial], end: PassEnd) -> None:
         """What failed is not tried again by this run; what ran out of memory is, with twice the share.

@@ -29,6 +29,8 @@ def confusion(logits: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
     from sklearn.metrics import confusion_matrix  # noqa: PLC0415
 
     scores = np.asarray(logits)
+    if not len(scores):  # which scikit-learn refuses
+        return np.zeros((scores.shape[1], scores.shape[1]), dtype=np.int64)
     counts: NDArray[np.int64] = confusion_matrix(labels, scores.argmax(axis=1), labels=range(scores.shape[1]))
     return counts
 

@@ -96,7 +96,7 @@ class FewLabels:
 
 
 # Keys of a protocol that came later, and the values at which they are left out.
-_LEFT_OUT_AT: Mapping[str, Any] = {"inputs": {}, "version": 1}
+_LEFT_OUT_AT: Mapping[str, Any] = {"inputs": {}, "version": 1, "target_classes": None}
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ class Protocol:
         profile: of the experiment; no part of a trial's identity.
         few: the few-label setting; None: no target labels, or all that are never scored.
         version: of the method's behaviour, which is raised when it changes.
+        target_classes: of how many of the source's classes the target has samples, or ``unknown``; None: of all.
     """
 
     backbone: str
@@ -126,6 +127,7 @@ class Protocol:
     profile: str = ""
     few: FewLabels | None = None
     version: int = 1
+    target_classes: int | Literal["unknown"] | None = None
 
     @classmethod
     def decode(cls, text: str) -> Protocol:
@@ -161,6 +163,7 @@ class Protocol:
             "profile": self.profile,
             "few": None if few is None else {"per_class": few.per_class, "classes": few.classes, "source": few.source},
             "version": self.version,
+            "target_classes": self.target_classes,
         }
         return {key: value for key, value in record.items() if _LEFT_OUT_AT.get(key, ...) != value}
 
@@ -211,6 +214,7 @@ def _protocol(text: str) -> Protocol:
         profile=record.get("profile", ""),
         few=None if few is None else FewLabels(**few),
         version=record.get("version", 1),
+        target_classes=record.get("target_classes"),
     )
     protocol.__dict__["text"] = text  # trials are found by it: it stays as it is stored
     return protocol

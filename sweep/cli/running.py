@@ -52,6 +52,9 @@ def run(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write TensorBoard's files beside the ledger.")
     ] = False,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="Stop after so long, with the best answer so far; again goes on.")
+    ] = None,
 ) -> None:
     """Plan, run, resume: running an experiment again continues where it stopped."""
     if name is None:
@@ -77,6 +80,7 @@ def run(
         fresh=fresh,
         storage=storage,
         tensorboard=tensorboard,
+        minutes=minutes,
     )
     sweep = Run(experiment, options, err, cluster)
     if loader.profiles(name):
@@ -141,6 +145,8 @@ def _forecast_line(forecast: Forecast) -> str:
 
 def _end_line(name: str, outcome: Outcome) -> str:
     counts = ", ".join(f"{n} {state}" for state, n in sorted(outcome.states.items()))
+    if outcome.out_of_time:
+        return f"the time is over ({counts}); `python -m sweep run {name}` goes on, `report {name}` shows what there is"
     if outcome.interrupted:
         return f"stopped ({counts}); `python -m sweep run {name}` continues"
     if outcome.exit_code:

@@ -5,7 +5,7 @@ Everything wrong in a file is said with its line and, for a misspelt name, the n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,8 +94,9 @@ def load(name: str, profile: str | None = None, overrides: Sequence[str] = ()) -
         if profile not in known:
             raise SweepError(f"{source.path.name} has no profile {profile!r}{nearest(profile, known)}")
         data = merge(data, known[profile])
+    data = _with_absolute_paths(data, source.path.parent)
     for override in overrides:
-        data = merge(data, _parse_override(override))
+        data = merge(data, _with_absolute_paths(_parse_override(override), Path()))
     data |= {"name": source.path.stem, "profile": profile or "default"}
     validation.check_names(data, source)
     try:
@@ -104,6 +105,23 @@ def load(name: str, profile: str | None = None, overrides: Sequence[str] = ()) -
         raise SweepError(validation.explain(error, source, Experiment)) from None
     validation.check(experiment, source)
     return experiment
+
+
+def _with_absolute_paths(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The paths of the user's own data, which a file gives relative to itself."""
+    dataset = data.get("dataset")
+    if not isinstance(dataset, Mapping):
+        return dict(data)
+    return {**data, "dataset": {key: _absolute(value, folder) for key, value in dataset.items()}}
+
+
+def _absolute(value: Any, folder: Path) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        name: str((folder / Path(path).expanduser()).absolute()) if isinstance(path, str) else path
+        for name, path in value.items()
+    }
 
 
 def _profiles(source: SourceFile) -> dict[str, dict[str, Any]]:

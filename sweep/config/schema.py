@@ -41,6 +41,14 @@ def _whole(message: str) -> PydanticCustomError:
     return PydanticCustomError(WHOLE, "{message}", {"message": message})
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def _is_empty(value: Mapping[str, str]) -> bool:
+    return not value
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -50,11 +58,17 @@ def _read_pairs(pairs: Any) -> Any:
         return pairs
     if not isinstance(pairs, list | tuple) or not pairs:
         raise _whole(f"pairs is `all` or a list like [a-b, b-a] (it is {pairs!r})")
-    return tuple(str(pair) for pair in pairs)
+    for pair in pairs:
+        if isinstance(pair, list | tuple) and len(pair) != 2:
+            raise _whole(f"a pair is source-target or [source, target] (it is {pair!r})")
+    return tuple(tuple(map(str, pair)) if isinstance(pair, list | tuple) else str(pair) for pair in pairs)
 
 
-Pairs = Literal["all"] | tuple[str, ...]
-"""Pairs as a file names them: ``all``, or ``source-target`` each."""
+Pairs = Literal["all"] | tuple[str | tuple[str, str], ...]
+"""Pairs as a file names them: ``all``, or each as ``source-target`` or as ``[source, target]``."""
+
+OWN_DATA = {"folders": "own_images", "tables": "own_tables"}
+"""What a ``dataset`` of the user's own is made of → the data set that reads it."""
 LabelCount = Annotated[int, Field(ge=0, le=10_000)]
 """Target labels per class."""
 
@@ -77,6 +91,11 @@ class ProtocolRequest(_Strict):
         None, ge=1, description="only so many drawn classes get labels, and only the others are scored; absent: all"
     )
     source: bool = Field(True, description="false: methods learn from the few target labels alone, once per target")
+    target_classes: Annotated[int, Field(ge=1)] | Literal["unknown"] | None = Field(
+        None,
+        exclude_if=_is_none,
+        description="of how many of the source's classes the target has samples, or unknown; absent: of all of them",
+    )
 
     @property
     def label_counts(self) -> list[int]:
@@ -208,6 +227,40 @@ def _read_entries(written: Any, read: ValidatorFunctionWrapHandler) -> tuple[Met
     return (MethodEntry.model_validate(written),)  # not read([written]): problems stand where the file has no index
 
 
+def _with_own_data(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``dataset: {folders: {a: path, …}, option: …}`` as a data set's name, its paths and its options.
+
+    Raises:
+        PydanticCustomError: one line that says what is allowed.
+    """
+    if "paths" in data:
+        raise _whole("unknown key 'paths': the user's own data is `dataset: {folders: {domain: path, …}}`")
+    written = data.get("dataset")
+    if not isinstance(written, Mapping):
+        return data
+    kinds = [kind for kind in OWN_DATA if kind in written]
+    if len(kinds) != 1:
+        raise _whole(
+            "dataset: is a name, or {folders: {domain: path, …}} of pictures, or {tables: {domain: file, …}} of "
+            f"vectors (it has {', '.join(map(str, written)) or 'nothing'})"
+        )
+    (kind,) = kinds
+    paths = written[kind]
+    if not isinstance(paths, Mapping) or len(paths) < 2 or not all(isinstance(path, str) for path in paths.values()):
+        raise _whole(f"dataset.{kind}: maps two domains or more to where they lie, each a path (it is {paths!r})")
+    if wrong := next((name for name in map(str, paths) if not name.strip() or set(name) & set(":@,=")), None):
+        raise _whole(f"dataset.{kind}: the name of a domain has none of the characters : @ , = (it is {wrong!r})")
+    places = list(paths.values())
+    if twice := next((place for place in places if places.count(place) > 1), None):
+        raise _whole(f"dataset.{kind}: two domains lie at {twice}: each needs data of its own")
+    options = {key: value for key, value in written.items() if key != kind}
+    return {
+        **data,
+        "dataset": OWN_DATA[kind],
+        "dataset_options": merge(options, data.get("dataset_options") or {}),
+    } | {"paths": {str(name): path for name, path in paths.items()}}
+
+
 class Experiment(_Strict):
     """A validated experiment file with its profile applied.
 
@@ -217,6 +270,9 @@ class Experiment(_Strict):
     name: str
     description: str = ""
     dataset: str
+    paths: dict[str, str] = Field(
+        {}, exclude_if=_is_empty, description="of the user's own data: domain → where it lies"
+    )
     dataset_options: dict[str, Any] = {}
     protocol: ProtocolRequest = ProtocolRequest()
     pairs: Annotated[Pairs, BeforeValidator(_read_pairs)] = "all"
@@ -262,7 +318,7 @@ class Experiment(_Strict):
     @model_validator(mode="wrap")
     @classmethod
     def _note_lists(cls, data: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
-        experiment = read(data)
+        experiment = read(_with_own_data(data) if isinstance(data, Mapping) else data)
         if isinstance(data, Mapping):
             listed = frozenset(method for method, entries in data["methods"].items() if isinstance(entries, list))
             experiment._listed = listed

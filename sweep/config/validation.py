@@ -14,6 +14,7 @@ from transfer_sweep.algorithms.networks import BACKBONES, PUBLISHED, SCRATCH
 from transfer_sweep.datasets import registry as dataset_registry
 from transfer_sweep.datasets.base import Dataset
 from transfer_sweep.reports import selection
+from transfer_sweep.reports.ledger.records import Pair
 from transfer_sweep.sweep.config.schema import WHOLE, Experiment, MethodEntry, ProtocolRequest
 from transfer_sweep.sweep.config.source import Place, SourceFile, nearest
 from transfer_sweep.sweep.errors import SweepError
@@ -71,37 +72,51 @@ def check(experiment: Experiment, source: SourceFile) -> None:
         hint = nearest(stopping, selection.PER_TRIAL)
         raise SweepError(f"{source.at(('early_stopping', 'criterion'))}: no criterion {stopping!r} that can stop{hint}")
     _check_protocol(experiment.protocol, dataset, source)
+    domains = domains_of(experiment)
     for i, pair in enumerate(experiment.pairs if experiment.pairs != "all" else ()):
-        parse_pair(pair, dataset.domains, source.at(("pairs", i)))
+        parse_pair(pair, domains, source.at(("pairs", i)))
     if not experiment.methods:
         raise SweepError(f"{source.at(('methods',))}: names no method{nearest('', method_registry.names())}")
     for method, entry, place in experiment.entries():
         for pair in entry.pairs if entry.pairs not in (None, "all") else ():
-            parse_pair(pair, dataset.domains, source.at((*place, "pairs")))
+            parse_pair(pair, domains, source.at((*place, "pairs")))
         _check_space(method, entry, source, place)
         _check_overrides(experiment, method, entry, dataset, source, place)
 
 
-def parse_pair(text: str, domains: Sequence[str], where: str = "--only") -> tuple[str, str]:
-    """``amazon-dslr`` → (source, target).
+def domains_of(experiment: Experiment) -> tuple[str, ...]:
+    """The domains of an experiment's data: those that it names itself, or the data set's."""
+    return tuple(experiment.paths) or dataset_registry.get(experiment.dataset).domains
+
+
+def parse_pair(written: str | Sequence[str], domains: Sequence[str], where: str = "--only") -> Pair:
+    """A pair as files and the command line have it: ``amazon-dslr``, or two names.
 
     Args:
-        text: a pair as files and the command line have it.
+        written: names of domains may have hyphens, where only one place to part them gives two domains.
         domains: of the dataset.
         where: what an error begins with.
 
     Raises:
-        SweepError: one of the two is no domain of the dataset, or both are the same.
+        SweepError: one of the two is no domain of the dataset, both are the same, or there are two ways to read it.
     """
-    source, dash, target = text.partition("-")
-    if not dash:
-        raise SweepError(f"{where}: a pair is source-target, as in {domains[0]}-{domains[-1]} (it is {text!r})")
-    for domain in (source, target):
+    if isinstance(written, str):
+        pieces = written.split("-")
+        ways = [Pair("-".join(pieces[:i]), "-".join(pieces[i:])) for i in range(1, len(pieces))]
+        known = [pair for pair in ways if set(pair) <= set(domains)]
+        if len(known) > 1:
+            raise SweepError(f"{where}: {written!r} can be read in {len(known)} ways: write [source, target]")
+        if not ways:
+            raise SweepError(f"{where}: a pair is source-target, as in {domains[0]}-{domains[-1]} (it is {written!r})")
+        pair = (known or ways)[0]
+    else:
+        pair = Pair(*written)
+    for domain in pair:
         if domain not in domains:
             raise SweepError(f"{where}: unknown domain {domain!r}{nearest(domain, domains)}")
-    if source == target:
-        raise SweepError(f"{where}: source and target are the same domain ({text!r})")
-    return source, target
+    if pair.source == pair.target:
+        raise SweepError(f"{where}: source and target are the same domain ({str(pair)!r})")
+    return pair
 
 
 def explain(error: ValidationError, source: SourceFile, model: type[BaseModel], prefix: Place = ()) -> str:
@@ -204,7 +219,7 @@ def _check_labels(
     if not protocol.label_counts:
         raise SweepError(f"{at('target_labels_per_class')}: an empty list")
     classes = protocol.target_labelled_classes
-    if classes is not None and classes >= len(dataset.classes):
+    if classes is not None and not dataset.of_user and classes >= len(dataset.classes):
         raise SweepError(
             f"{at('target_labelled_classes')}: leaves no class to score, {dataset.name} has {len(dataset.classes)} "
             f"(it is {classes})"

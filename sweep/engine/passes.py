@@ -45,7 +45,7 @@ class PassEnd:
         ended: trials that came to an end, and which.
         lost: trials whose process went before they had begun.
         enlarged: trials that ran out of memory and get a larger share of a GPU the next time.
-        interrupted: whether the user asked it to stop.
+        interrupted: whether it stopped before all had ended: the user asked for it, or the time was over.
     """
 
     ended: Mapping[str, TrialState]
@@ -85,13 +85,16 @@ class Engine:
         weights = Path(experiment.protocol.weights) if experiment.protocol.weights else None
         self._store = ObjectStore(dataset, cache, weights, ProgressPrinter(console))
 
-    def run_pass(self, plan: Sequence[Trial], todo: Sequence[Trial], rungs: Rungs) -> PassEnd:
+    def run_pass(
+        self, plan: Sequence[Trial], todo: Sequence[Trial], rungs: Rungs, deadline: float | None = None
+    ) -> PassEnd:
         """Run trials.
 
         Args:
             plan: all that are wanted, for the live view.
             todo: those that are missing, in order.
             rungs: with the stored epochs replayed already.
+            deadline: when to stop, by ``time.monotonic()``; None: when all have ended.
 
         Raises:
             SweepError, LedgerError, DataError, BackboneError: what the user can mend; nothing recorded is lost.
@@ -105,7 +108,7 @@ class Engine:
         shared = self._shared()
         measure_unknown(self._ledger, todo, known, self._store, shared, cpu, ProgressPrinter(self._console))
         shared = replace(shared, specs=self._specs(todo, rungs, known))
-        recorder, interrupted = self._tuned(plan, shared, rungs)
+        recorder, interrupted = self._tuned(plan, shared, rungs, deadline)
         out_of_memory = [shared.specs[key] for key, state in recorder.ended.items() if state is TrialState.OOM]
         enlarged = [spec for spec in out_of_memory if 0 < spec.gpu < 1]
         for spec in enlarged:
@@ -147,7 +150,9 @@ class Engine:
             )
         return specs
 
-    def _tuned(self, plan: Sequence[Trial], shared: Shared, rungs: Rungs) -> tuple[LedgerCallback, bool]:
+    def _tuned(
+        self, plan: Sequence[Trial], shared: Shared, rungs: Rungs, deadline: float | None
+    ) -> tuple[LedgerCallback, bool]:
         """The Tuner with its scheduler, callbacks and live view, from start to end; and whether it was interrupted."""
         criterion, specs = self._experiment.stopping_criterion, shared.specs
         view = LiveView(self._console)
@@ -155,7 +160,7 @@ class Engine:
         state = RunState(plan, self._ledger.states(), scores, criterion)
         requests = {(spec.cpu, spec.gpu) for spec in specs.values()}
         places = {request: self._cluster.places(request) for request in requests}
-        scheduler = CellASHA(rungs, {key: spec.trial for key, spec in specs.items()}, places)
+        scheduler = CellASHA(rungs, {key: spec.trial for key, spec in specs.items()}, places, deadline)
         metrics = Metrics(self._experiment.name, state)
 
         def listen(event: TrialEvent) -> None:
@@ -178,7 +183,7 @@ class Engine:
             metrics.show()
         if recorder.error is not None:  # Tune logs some errors of callbacks, and goes on
             raise recorder.error
-        return recorder, scheduler.interrupted
+        return recorder, scheduler.stopping
 
     @contextmanager
     def _interruptible(self, scheduler: CellASHA) -> Iterator[None]:

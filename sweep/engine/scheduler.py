@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from typing import Any
@@ -20,20 +21,32 @@ def trial_id(trial: TuneTrial) -> str:
 
 
 class CellASHA(FIFOScheduler):
-    """Trials in the order given, stopped by :class:`Rungs`, paused with a checkpoint once interrupted.
+    """Trials in the order given, stopped by :class:`Rungs`, paused with a checkpoint once interrupted or out of time.
 
     Args:
         rungs: with the stored epochs replayed already.
         trials: trial id → the planned trial.
         places: request → how many such trials the cluster takes at a time.
+        deadline: when to stop, by ``time.monotonic()``; None: when all trials have ended.
     """
 
-    def __init__(self, rungs: Rungs, trials: Mapping[str, Trial], places: Mapping[Request, float]) -> None:
+    def __init__(
+        self,
+        rungs: Rungs,
+        trials: Mapping[str, Trial],
+        places: Mapping[Request, float],
+        deadline: float | None = None,
+    ) -> None:
         super().__init__()
-        self._rungs, self._trials, self._places = rungs, trials, places
+        self._rungs, self._trials, self._places, self._deadline = rungs, trials, places, deadline
         self._processes: dict[Request, set[tuple[str, int]]] = defaultdict(set)
         self._waiting: deque[TuneTrial] = deque()
         self.interrupted = False
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no trial begins any more, and those that run save themselves: interrupted, or the time is over."""
+        return self.interrupted or (self._deadline is not None and time.monotonic() >= self._deadline)
 
     def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
         """A trial waits: the next in order, or one whose process was lost, which goes on before others begin."""
@@ -43,12 +56,12 @@ class CellASHA(FIFOScheduler):
             self._waiting.append(trial)
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
-        """Stop a trial that its rung does not promote; pause any when interrupted."""
+        """Stop a trial that its rung does not promote; pause any when stopping."""
         self._seen(trial, result)
         planned = self._trials[trial_id(trial)]
         if not self._rungs.keep_going(planned, result["epoch"], result["score"]):
             return TrialScheduler.STOP
-        return TrialScheduler.PAUSE if self.interrupted else TrialScheduler.CONTINUE
+        return TrialScheduler.PAUSE if self.stopping else TrialScheduler.CONTINUE
 
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> None:
         """Nothing is to be decided any more."""
@@ -58,8 +71,8 @@ class CellASHA(FIFOScheduler):
         self._processes[_request(trial)].add((result["node_ip"], result["pid"]))
 
     def choose_trial_to_run(self, tune_controller: Any) -> TuneTrial | None:
-        """The next in order; none when interrupted, and the end once nothing runs any more."""
-        if not self.interrupted:
+        """The next in order; none when stopping, and the end once nothing runs any more."""
+        if not self.stopping:
             # FIFOScheduler goes through all trials that there ever were, at every step.
             self._waiting = deque(trial for trial in self._waiting if trial.status == TuneTrial.PENDING)
             return self._next() if self._waiting else None

@@ -19,7 +19,8 @@ def dataset_of(
     """The experiment's dataset over a data root."""
     cls = dataset_registry.get(experiment.dataset)
     options = cls.options_type.model_validate(experiment.dataset_options)
-    return cls(root if cls.needs_root else None, options, cache, progress)
+    paths = {domain: Path(path) for domain, path in experiment.paths.items()}
+    return cls(root if cls.needs_root else None, options, cache, progress, paths)
 
 
 class DataRecord:

@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transfer_sweep.datasets import registry as dataset_registry
 from transfer_sweep.reports.ledger.records import Pair
 from transfer_sweep.sweep.config.schema import Experiment
-from transfer_sweep.sweep.config.validation import parse_pair
+from transfer_sweep.sweep.config.validation import domains_of, parse_pair
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning.trials import pairs_of
 
@@ -42,8 +41,8 @@ class Filter:
                 raise SweepError(
                     f"--only: {experiment.name} has no method {method!r} ({', '.join(experiment.methods)})"
                 )
-        domains = dataset_registry.get(experiment.dataset).domains
-        pairs = {Pair(*parse_pair(text, domains)) for text in chosen["pair"]}
+        domains = domains_of(experiment)
+        pairs = {parse_pair(text, domains) for text in chosen["pair"]}
         known = {pair for _, entry, _ in experiment.entries() for pair in pairs_of(experiment.under(entry))}
         for pair in pairs - known:
             names = ", ".join(str(p) for p in sorted(known))

@@ -47,6 +47,7 @@ def protocols_of(experiment: Experiment, method: type[Algorithm]) -> Iterator[Pr
             profile=experiment.profile,
             few=few,
             version=method.version,
+            target_classes=wanted.target_classes,
         )
 
 

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import defaultdict
 from collections.abc import Container, Sequence
 
+from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.ledger import Ledger
-from transfer_sweep.reports.ledger.records import Trial, TrialState
+from transfer_sweep.reports.ledger.records import Cell, Trial, TrialState
 from transfer_sweep.sweep.config.schema import Experiment
 from transfer_sweep.sweep.planning import trials
+
+
+def best_first(trials: Sequence[Trial]) -> list[Trial]:
+    """Trials in an order that leaves the best answer so far wherever it is cut off.
+
+    Every cell gets a trial before any gets its second one, and its method's own defaults, where they are among its
+    params, before other values.
+    """
+    cells: dict[Cell, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        cells[trial.cell].append(trial)
+    defaults = {cell.method: method_registry.get(cell.method).params_type().encode() for cell in cells}
+    ordered = [sorted(own, key=lambda trial: trial.params != defaults[trial.method]) for own in cells.values()]
+    return [trial for turn in itertools.zip_longest(*ordered) for trial in turn if trial is not None]
 
 
 def grid(experiment: Experiment, search: Sequence[Trial], ledger: Ledger, given_up: Container[str]) -> list[Trial]:

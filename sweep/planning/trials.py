@@ -13,12 +13,11 @@ from pydantic import ValidationError
 
 from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.algorithms.base import Algorithm, Params, TrainingError
-from transfer_sweep.datasets import registry as dataset_registry
 from transfer_sweep.datasets.base import Dataset
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.records import Cell, Pair, Protocol, Role, Trial, TrialState, canonical, planned
 from transfer_sweep.sweep.config.schema import Experiment, MethodEntry
-from transfer_sweep.sweep.config.validation import parse_pair
+from transfer_sweep.sweep.config.validation import domains_of, parse_pair
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning.protocols import protocols_of
 
@@ -48,25 +47,61 @@ def search(experiment: Experiment) -> list[Trial]:
     return list(trials.values())  # entries of a method that overlap plan a trial once
 
 
-def present(trials: Sequence[Trial], dataset: Dataset) -> tuple[list[Trial], dict[str, str]]:
+def present(experiment: Experiment, trials: Sequence[Trial], dataset: Dataset) -> tuple[list[Trial], dict[str, str]]:
     """The trials whose data is there, and what the others lack.
 
+    Args:
+        experiment: which names its pairs, or runs on all that can be.
+        trials: its search trials.
+        dataset: its data.
+
     Returns:
-        ``(trials, skipped)``; ``skipped`` is pair → why, such as "svhn lacks …: `python -m sweep data fetch …`".
+        ``(trials, skipped)``; ``skipped`` is pair (or method and pair) → why, such as "svhn lacks …: `python -m sweep
+        data fetch …`".
 
     Raises:
-        SweepError: no pair's data is there.
+        SweepError: no pair's data is there, or a pair that the experiment names cannot be.
+        DataError: the user's own data cannot be read.
     """
-    lacks = {domain: dataset.lacking(domain) for domain in {domain for trial in trials for domain in trial.pair}}
-    skipped = {
-        str(trial.pair): why
-        for trial in trials
-        if (why := lacks[trial.pair.source] or lacks[trial.pair.target]) is not None
-    }
-    kept = [trial for trial in trials if all(lacks[domain] is None for domain in trial.pair)]
+    skipped: dict[str, str] = {}
+    kept: list[Trial] = []
+    lacking = {pair: _lacking(dataset, pair) for pair in dict.fromkeys(trial.pair for trial in trials)}
+    skipped |= {str(pair): why for pair, why in lacking.items() if why is not None}
+    for trial in trials:
+        target, method = trial.pair.target, method_registry.get(trial.method)
+        if lacking[trial.pair] is not None:
+            continue
+        by_labels = trial.protocol.few is not None or method.label_access == "target_train"
+        if by_labels and not dataset.wholly_labelled(target):
+            skipped[f"{trial.method} {trial.pair}"] = f"it learns from labels of {target}, of which some are missing"
+        else:
+            kept.append(trial)
     if trials and not kept:
         raise SweepError(f"no pair has its data: {'; '.join(dict.fromkeys(skipped.values()))}")
+    if dataset.of_user and experiment.pairs != "all" and skipped:
+        name, why = next(iter(skipped.items()))
+        raise SweepError(f"{name}: {why}")
     return kept, skipped
+
+
+def _lacking(dataset: Dataset, pair: Pair) -> str | None:
+    """Why there is no learning from a source for a target; None where there is."""
+    for domain in pair:
+        if (why := dataset.lacking(domain)) is not None:
+            return why
+    if pair.source == pair.target:
+        return None
+    learned = set(dataset.known_classes(pair.source))
+    if len(learned) < 2:
+        found = f"only {learned.pop()}" if learned else "no labels"
+        return f"{pair.source} cannot be a source: it needs samples of two classes or more, and has {found}"
+    if unknown := sorted(set(dataset.known_classes(pair.target)) - learned):
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        return (
+            f"{pair.target} has classes that {pair.source} lacks, which nothing can learn from it: "
+            f"{', '.join(unknown[:5])}{more}; take them out, or add samples of them to {pair.source}"
+        )
+    return None
 
 
 def confirmation(experiment: Experiment, candidates: pd.DataFrame) -> list[Trial]:
@@ -140,10 +175,10 @@ def plan_trial(experiment: Experiment, cell: Cell, params: Params, seed: int, ro
 
 def pairs_of(experiment: Experiment) -> list[Pair]:
     """The pairs of an experiment, each once."""
-    domains = dataset_registry.get(experiment.dataset).domains
+    domains = domains_of(experiment)
     if experiment.pairs == "all":
         return [Pair(*both) for both in itertools.permutations(domains, 2)]
-    return [Pair(*both) for both in dict.fromkeys(parse_pair(text, domains, "pairs") for text in experiment.pairs)]
+    return list(dict.fromkeys(parse_pair(written, domains, "pairs") for written in experiment.pairs))
 
 
 def _scored_pairs(method: type[Algorithm], protocol: Protocol, pairs: Sequence[Pair]) -> list[Pair]:

@@ -7,7 +7,7 @@ number that no decision reads, and are no part of the evidence that criteria are
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ class Scored:
     """What one look at a model gives.
 
     Attributes:
-        target_accuracy: percent of scored target samples; for reporting only.
+        target_accuracy: percent of scored target samples; for reporting only. NaN where none has a label.
         criteria: as they are recorded, computed without target labels.
         validation, target: logits on the source validation samples (where there are) and on the unlabelled
             target training inputs, which the criteria are computed from.
@@ -54,8 +54,9 @@ class Scoring:
         num_classes: K.
         transductive: whether ``target`` are the target training samples, in their order.
         proxy_a_distance: whether to measure it between the domains, among what ``all_criteria`` adds.
-        rows: which of ``target`` are scored; None: all.
+        rows: which of ``target`` are scored, as far as they have labels; None: all.
         source_part: what ``source`` is called in the model's task.
+        target_classes: of how many of the K classes the target has samples, or ``unknown``; None: of all.
     """
 
     def __init__(
@@ -69,10 +70,13 @@ class Scoring:
         proxy_a_distance: bool = False,
         rows: NDArray[np.integer] | None = None,
         source_part: Part = "source",
+        target_classes: int | Literal["unknown"] | None = None,
     ) -> None:
         self._transductive, self._source_part = transductive, source_part
         self._proxy_a_distance = proxy_a_distance
-        self._rows: Any = slice(None) if rows is None else rows
+        among = np.arange(len(target)) if rows is None else rows
+        self._rows = among[target.labelled[among]]
+        self._target_classes = target_classes
         self._target, self._target_inputs, self._source, self._validation = target, target_inputs, source, validation
         self._num_classes = num_classes
 
@@ -87,7 +91,8 @@ class Scoring:
         on_training = model.predict_part("target")
         scored, labels = self.on_scored(model, on_training)
         evidence = self._evidence(model, on_training)
-        found = _criteria(evidence, Cost.EVERY_EPOCH) | {"predicted_classes": evidence.target.predicted_classes}
+        found = _criteria(evidence, Cost.EVERY_EPOCH)
+        found |= {"predicted_classes": self._share_of_classes(evidence.target)}
         if all_criteria:
             found |= _criteria(evidence, Cost.WHERE_TRIALS_END) | self._distances(evidence)
         return Scored(
@@ -112,6 +117,19 @@ class Scoring:
         else:
             prediction = model.predict_part("target") if on_training is None else on_training
         return prediction.logits[self._rows], self._target.labels[self._rows]
+
+    def _share_of_classes(self, outputs: Outputs) -> float:
+        """How many of the target's classes are predicted, as a share: what the guard against collapse looks at.
+
+        Where nobody knows how many classes the target has, any two that are predicted are enough.
+        """
+        share = outputs.predicted_classes
+        if self._target_classes is None or not np.isfinite(share):
+            return share
+        predicted = round(share * self._num_classes)
+        if self._target_classes == "unknown":
+            return 1.0 if predicted > 1 else share
+        return min(1.0, predicted / self._target_classes)
 
     def _evidence(self, model: Algorithm, on_training: Prediction) -> Evidence:
         """What criteria may know: no label of the target is in it."""

@@ -94,7 +94,7 @@ class _Firewall:
             train, validation = labelled, None
             given = labelled if method.label_access == "few" else None
         else:
-            train, validation = self._hold_out(self._source.train)
+            train, validation = self._hold_out(_with_labels(self._source.train))
             given = labelled
         task = self.task(train, validation, given)
         scoring = Scoring(
@@ -106,6 +106,7 @@ class _Firewall:
             target.test is None,
             self._config.proxy_a_distance,
             scored,
+            target_classes=self._protocol.target_classes,
         )
         return self.built(method, task, device), scoring
 
@@ -175,3 +176,9 @@ class _Firewall:
         if among is not None:
             rows = rows[~np.isin(target.scored.labels[rows], among)]
         return target.train.take(drawn) if len(drawn) else None, rows
+
+
+def _with_labels(samples: Samples) -> Samples:
+    """The samples of which a class is known."""
+    known = samples.labelled
+    return samples if known.all() else samples.take(np.flatnonzero(known))
