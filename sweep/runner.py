@@ -31,7 +31,7 @@ from transfer_sweep.sweep.planning.filters import Filter
 from transfer_sweep.sweep.planning.forecast import Forecast, forecast
 from transfer_sweep.sweep.progress.live_view import ProgressPrinter
 from transfer_sweep.sweep.resources.shares import Shares
-from transfer_sweep.sweep.stopping.rungs import Rungs, replay
+from transfer_sweep.sweep.stopping.rungs import Rungs, replay, stoppable_cells
 
 transfer_sweep.refuse_bare(__name__)
 
@@ -158,7 +158,7 @@ class Run:
 
     def _pass(self, ledger: Ledger, engine: Engine, plan: Sequence[Trial]) -> None:
         experiment = self.experiment
-        rungs = Rungs(experiment.early_stopping, trials.stoppable_cells(self.search))
+        rungs = Rungs(experiment.early_stopping, stoppable_cells(self.search))
         replay(ledger, plan, rungs, experiment.stopping_criterion)
         todo = self._missing(plan, ledger.states())
         if todo:

@@ -94,9 +94,9 @@ def load(name: str, profile: str | None = None, overrides: Sequence[str] = ()) -
         if profile not in known:
             raise SweepError(f"{source.path.name} has no profile {profile!r}{nearest(profile, known)}")
         data = merge(data, known[profile])
-    data = _with_absolute_paths(data, source.path.parent)
+    data = with_absolute_paths(data, source.path.parent)
     for override in overrides:
-        data = merge(data, _with_absolute_paths(_parse_override(override), Path()))
+        data = merge(data, with_absolute_paths(_parse_override(override), Path()))
     data |= {"name": source.path.stem, "profile": profile or "default"}
     validation.check_names(data, source)
     try:
@@ -107,7 +107,7 @@ def load(name: str, profile: str | None = None, overrides: Sequence[str] = ()) -
     return experiment
 
 
-def _with_absolute_paths(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def with_absolute_paths(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The paths of the user's own data, which a file gives relative to itself."""
     dataset = data.get("dataset")
     if not isinstance(dataset, Mapping):

@@ -21,8 +21,8 @@ from ray.tune.result import SHOULD_CHECKPOINT
 
 from transfer_sweep.reports.ledger.artefacts import write_whole
 from transfer_sweep.reports.ledger.ledger import Ledger, LedgerError
-from transfer_sweep.reports.ledger.pruning import ArtefactPruner
 from transfer_sweep.reports.ledger.records import TrialState
+from transfer_sweep.reports.pruning import ArtefactPruner
 from transfer_sweep.sweep.engine.checkpoint_storage import Storage
 from transfer_sweep.sweep.engine.scheduler import trial_id
 from transfer_sweep.sweep.engine.trainable import TrialSpec

@@ -16,8 +16,8 @@ from rich.console import Console
 from transfer_sweep.datasets.base import Dataset
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.ledger import Ledger
-from transfer_sweep.reports.ledger.pruning import ArtefactPruner
 from transfer_sweep.reports.ledger.records import Trial, TrialState
+from transfer_sweep.reports.pruning import ArtefactPruner
 from transfer_sweep.sweep.config.schema import Experiment
 from transfer_sweep.sweep.engine.checkpoint_storage import Storage
 from transfer_sweep.sweep.engine.cluster import Cluster

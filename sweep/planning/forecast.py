@@ -19,7 +19,7 @@ from transfer_sweep.datasets.base import Dataset, Domain, Progress
 from transfer_sweep.reports.ledger.records import Cell, Protocol, Trial
 from transfer_sweep.sweep.config.schema import Experiment
 from transfer_sweep.sweep.planning import trials as planning
-from transfer_sweep.sweep.stopping.rungs import Rungs
+from transfer_sweep.sweep.stopping.rungs import Rungs, stoppable_cells
 from transfer_sweep.sweep.trial import inputs
 from transfer_sweep.sweep.trial.task import TaskConfig, build_trial
 
@@ -75,7 +75,7 @@ def forecast(
     by_method: dict[tuple[str, Protocol], list[Trial]] = defaultdict(list)
     for trial in trials:
         by_method[trial.method, trial.protocol].append(trial)  # inputs of another kind cost something else
-    rungs = Rungs(experiment.early_stopping, planning.stoppable_cells(trials))
+    rungs = Rungs(experiment.early_stopping, stoppable_cells(trials))
     chance = random.Random(0)
     spent: dict[str, float] = defaultdict(float)
     for (method, protocol), own in by_method.items():

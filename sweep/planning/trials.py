@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,8 +19,6 @@ from transfer_sweep.sweep.config.schema import Experiment, MethodEntry
 from transfer_sweep.sweep.config.validation import domains_of, parse_pair
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning.protocols import protocols_of
-
-MIN_CELL = 6  # cells with fewer search trials are not stopped early
 
 
 def search(experiment: Experiment) -> list[Trial]:
@@ -137,16 +134,6 @@ def confirmation(experiment: Experiment, candidates: pd.DataFrame) -> list[Trial
 def varies(method: type[Algorithm], protocol: Protocol) -> bool:
     """Whether seeds differ: not those of a deterministic method on samples of which none are drawn."""
     return not method.deterministic or bool(protocol.holdout) or protocol.few is not None
-
-
-def stoppable_cells(trials: Iterable[Trial]) -> set[Cell]:
-    """The cells that ASHA may stop trials of: six search trials or more, of more than one epoch and one stage."""
-    sizes = Counter(
-        trial.cell
-        for trial in trials
-        if trial.role == "search" and trial.budget > 1 and method_registry.get(trial.method).stages == 1
-    )
-    return {cell for cell, size in sizes.items() if size >= MIN_CELL}
 
 
 def plan_trial(experiment: Experiment, cell: Cell, params: Params, seed: int, role: Role) -> Trial:

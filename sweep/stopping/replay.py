@@ -17,8 +17,7 @@ from transfer_sweep.reports.ledger.records import planned
 from transfer_sweep.reports.selection import CELL, ORACLE, PER_TRIAL
 from transfer_sweep.sweep.config.schema import EarlyStopping
 from transfer_sweep.sweep.errors import SweepError
-from transfer_sweep.sweep.planning import trials as plan
-from transfer_sweep.sweep.stopping.rungs import Rungs
+from transfer_sweep.sweep.stopping.rungs import Rungs, stoppable_cells
 
 
 class Replay:
@@ -46,7 +45,7 @@ class Replay:
                 "whole grid (`run NAME --set early_stopping.scheduler=none --results OTHER`)"
             )
         rows = planned(found)
-        self._stopping, self._cells = stopping, plan.stoppable_cells(rows)
+        self._stopping, self._cells = stopping, stoppable_cells(rows)
         self._rows = {row.id: row for row in rows if row.cell in self._cells}
         if not self._rows:
             raise SweepError("nothing to replay: no cell has six trials of more than one epoch")

@@ -7,17 +7,30 @@ inside their cell only. Ray's own ASHA decides, one instance a cell, driven by i
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
+from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import Cell, Trial, TrialState
 from transfer_sweep.sweep.config.schema import EarlyStopping
+
+MIN_CELL = 6  # cells with fewer search trials are not stopped early
+
+
+def stoppable_cells(trials: Iterable[Trial]) -> set[Cell]:
+    """The cells that ASHA may stop trials of: six search trials or more, of more than one epoch and one stage."""
+    sizes = Counter(
+        trial.cell
+        for trial in trials
+        if trial.role == "search" and trial.budget > 1 and method_registry.get(trial.method).stages == 1
+    )
+    return {cell for cell, size in sizes.items() if size >= MIN_CELL}
 
 
 class Rungs:

@@ -17,8 +17,8 @@ from transfer_sweep.datasets.offline_digits import OfflineDigits, OfflineDigitsO
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger import artefacts
 from transfer_sweep.reports.ledger.ledger import Ledger
-from transfer_sweep.reports.ledger.pruning import ArtefactPruner
 from transfer_sweep.reports.ledger.records import EpochReport, Protocol, Training, Trial, TrialState
+from transfer_sweep.reports.pruning import ArtefactPruner
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.trial.model_files import load_model, save_model
 from transfer_sweep.sweep.trial.scoring import Scoring

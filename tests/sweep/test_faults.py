@@ -19,8 +19,8 @@ from transfer_sweep.datasets.offline_digits import OfflineDigits, OfflineDigitsO
 from transfer_sweep.reports import report as reports
 from transfer_sweep.reports.ledger import ledger as ledger_module
 from transfer_sweep.reports.ledger.ledger import Ledger, LedgerError
-from transfer_sweep.reports.ledger.pruning import ArtefactPruner
 from transfer_sweep.reports.ledger.records import EpochReport, Trial, TrialState
+from transfer_sweep.reports.pruning import ArtefactPruner
 from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.engine import trainable
 from transfer_sweep.sweep.engine.checkpoint_storage import Storage

@@ -14,6 +14,7 @@ from transfer_sweep.sweep.planning.data import dataset_of
 from transfer_sweep.sweep.planning.filters import Filter
 from transfer_sweep.sweep.progress import live_view
 from transfer_sweep.sweep.progress.run_state import RunState, Score
+from transfer_sweep.sweep.stopping.rungs import stoppable_cells
 
 BASE = {
     "nearest_neighbor": "{}",
@@ -124,12 +125,12 @@ def test_a_pair_named_twice_counts_once_and_a_method_may_have_pairs_of_its_own(t
 
 def test_only_cells_of_six_or_more_may_be_stopped(tmp_path: Path) -> None:
     grid = BASE | {"jda": "{n_components: [3, 4, 5], mu: [0.1, 1], iterations: 6}"}
-    assert {cell.method for cell in plan.stoppable_cells(plan.search(_load(tmp_path, methods=grid)))} == {"jda"}
-    assert plan.stoppable_cells(plan.search(_load(tmp_path))) == set()
+    assert {cell.method for cell in stoppable_cells(plan.search(_load(tmp_path, methods=grid)))} == {"jda"}
+    assert stoppable_cells(plan.search(_load(tmp_path))) == set()
     # Before its second stage a trial shows nothing of what its params decide.
     extra = "epochs: 9\nprotocol: {target_labels_per_class: 3}"
     staged = dict.fromkeys(("fine_tune", "dann"), "{lr: [0.001, 0.002, 0.003, 0.004, 0.005, 0.006]}")
-    stoppable = plan.stoppable_cells(plan.search(_load(tmp_path, extra, staged)))
+    stoppable = stoppable_cells(plan.search(_load(tmp_path, extra, staged)))
     assert {cell.method for cell in stoppable} == {"dann"}
 
 
