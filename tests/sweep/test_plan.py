@@ -157,12 +157,12 @@ def test_pairs_without_data_are_skipped_and_say_what_brings_it(tmp_path: Path) -
     file = tmp_path / "mine.yaml"
     file.write_text("dataset: digits\npairs: [syn_numbers-svhn, svhn-syn_numbers]\nmethods:\n  target_only: {}\n")
     loaded = loader.load(str(file))
-    rows, skipped = plan.present(plan.search(loaded), dataset_of(loaded, tmp_path))
+    rows, skipped = plan.present(loaded, plan.search(loaded), dataset_of(loaded, tmp_path))
     assert [r.pair for r in rows] == [("syn_numbers", "syn_numbers")]
     assert list(skipped) == ["svhn-svhn"]
     assert "`python -m sweep data fetch digits`" in skipped["svhn-svhn"]
     with pytest.raises(SweepError, match="no pair has its data: svhn lacks"):
-        plan.present([r for r in plan.search(loaded) if r.pair.target == "svhn"], dataset_of(loaded, tmp_path))
+        plan.present(loaded, [r for r in plan.search(loaded) if r.pair.target == "svhn"], dataset_of(loaded, tmp_path))
 
 
 def test_a_method_may_run_under_several_protocols_each_with_cells_of_its_own(tmp_path: Path) -> None:
