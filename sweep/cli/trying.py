@@ -1,0 +1,156 @@
+"""``try``: from two folders or tables to predictions, in one command."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from transfer_sweep.sweep.cli.options import (
+    RESULTS,
+    Results,
+    cache_folder,
+    err,
+    out,
+    say,
+)
+from transfer_sweep.sweep.errors import SweepError
+
+if TYPE_CHECKING:
+    from transfer_sweep.datasets.base import Dataset
+    from transfer_sweep.sweep.config.schema import Experiment
+
+TABLES = (".csv", ".csv.gz", ".parquet", ".npz")
+
+_FILE = """\
+# Made by `sweep try`; edit it, and `python -m sweep run {file}` runs what is new. See search_spaces/README.md.
+description: {source} to {target}
+dataset:
+  {kind}:
+    {source_name}: {source}
+    {target_name}: {target}
+{options}pairs: [[{source_name}, {target_name}]]
+protocol: {protocol}
+epochs: 20
+seed: 0
+early_stopping: {{scheduler: asha, grace: 0.33, reduction: 3}}
+methods:
+  source_only: {{lr: [0.003, 0.01, 0.03]}}
+  nearest_neighbor: {{}}
+  linear_svm: {{C: [0.1, 1]}}
+  coral: {{regularization: [1, 10]}}
+  tca: {{n_components: [10, 30], mu: [0.1, 1]}}
+  jda: {{n_components: [10, 30], mu: 1}}
+  dan: {{lr: [0.003, 0.01, 0.03], trade_off: [1, 3]}}
+  dann: {{lr: [0.003, 0.01, 0.03], trade_off: [0.3, 1]}}
+  cdan: {{lr: [0.003, 0.01, 0.03], trade_off: [0.3, 1]}}
+  mcc: {{lr: [0.003, 0.01, 0.03], trade_off: [0.3, 1]}}
+"""
+
+
+def try_(
+    source: Annotated[Path, typer.Argument(help="Labelled: a folder of class folders, or a table with a label column.")],
+    target: Annotated[Path, typer.Argument(help="A folder or table of the same kind, with labels or without.")],
+    minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="Stop after so long, with the best answer so far; again goes on.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Of the experiment, and of its file NAME.yaml here; after the two if absent.")
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="The label column of tables.")] = None,
+    skip_damaged: Annotated[
+        bool, typer.Option("--skip-damaged", help="Leave pictures out that cannot be read, and count them.")
+    ] = False,
+    results: Results = RESULTS,
+) -> None:
+    """Which method works on my pair? A sensible set of them, a recommendation without target labels, predictions.
+
+    It writes an experiment file that is yours to edit, and leaves predictions, the model and a page in the results.
+    """
+    from transfer_sweep.sweep.config import loader
+    from transfer_sweep.sweep.engine.cluster import Cluster
+    from transfer_sweep.sweep.planning.data import dataset_of
+    from transfer_sweep.sweep.progress.live_view import ProgressPrinter
+    from transfer_sweep.sweep.runner import Run, RunOptions
+
+    file = _file(source, target, name, label, skip_damaged)
+    experiment = loader.load(str(file))
+    dataset = dataset_of(experiment, None, cache_folder(), ProgressPrinter(err))
+    for line in _findings(experiment, dataset):
+        say(line)
+    options = RunOptions(results=results, data_root=None, cache=cache_folder(), minutes=minutes)
+    outcome = Run(experiment, options, err, Cluster(err)).execute()
+    if outcome.interrupted:
+        say(f"stopped; `python -m sweep try {source} {target}` continues")
+        raise typer.Exit(outcome.exit_code)
+    _answer(experiment, results, target)
+    if outcome.out_of_time:
+        say(f"the time is over; `python -m sweep run {file}` goes on")
+    raise typer.Exit(outcome.exit_code)
+
+
+def _file(source: Path, target: Path, name: str | None, label: str | None, skip_damaged: bool) -> Path:
+    """The experiment file: a new one, or that of an earlier try as the user left it.
+
+    Raises:
+        SweepError: one of the two does not exist, both are the same, they are of different kinds, or a file of that
+            name is about other data.
+    """
+    for place in (source, target):
+        if not place.exists():
+            raise SweepError(f"{place} does not exist: name a folder of pictures, or a table ({', '.join(TABLES)})")
+    if source.resolve() == target.resolve():
+        raise SweepError(f"source and target are the same: {source}")
+    kinds = [_kind(place) for place in (source, target)]
+    if kinds[0] != kinds[1]:
+        raise SweepError(f"{source} holds {kinds[0]}, {target} {kinds[1]}: both have to be of one kind")
+    names = [_name(place) for place in (source, target)]
+    if names[0] == names[1]:
+        names = [f"{each}_{role}" for each, role in zip(names, ("source", "target"), strict=True)]
+    file = Path(f"{name or '_to_'.join(names)}.yaml")
+    if file.exists():
+        text = file.read_text(encoding="utf-8")
+        if any(f": {_quoted(place)}\n" not in text for place in (source, target)):
+            raise SweepError(f"{file} is there already and about other data: give this try another --name")
+        say(f"{file} as it stands")
+        return file
+    pictures = kinds[0] == "pictures"
+    extra = ({"skip_damaged": "true"} if skip_damaged else {}) | ({"label": _quoted(label)} if label else {})
+    text = _FILE.format(
+        file=file,
+        kind="folders" if pictures else "tables",
+        source=_quoted(source),
+        target=_quoted(target),
+        source_name=names[0],
+        target_name=names[1],
+        options="".join(f"  {key}: {value}\n" for key, value in extra.items()),
+        protocol="{backbone: efficientnet_lite0, training: frozen}" if pictures else "{}",
+    )
+    file.write_text(text, encoding="utf-8")
+    say(f"wrote {file}")
+    return file
+
+
+def _quoted(text: object) -> str:
+    """A YAML scalar that is this text, whatever it holds."""
+    plain = str(text.absolute() if isinstance(text, Path) else text)
+    return plain if re.fullmatch(r"[\w/][\w/. -]*[\w/]|\w", plain) else "'" + plain.replace("'", "''") + "'"
+
+
+def _kind(place: Path) -> str:
+    """What a folder or file holds: ``pictures`` or ``vectors``."""
+    if place.is_dir():
+        return "pictures"
+    if not place.name.lower().endswith(TABLES):
+        raise SweepError(f"{place} is neither a folder nor a table ({', '.join(TABLES)})")
+    return "vectors"
+
+
+def _name(place: Path) -> str:
+    """The name of a domain, after its folder or file."""
+    stem = place.resolve().name
+    for suffix in TABLES:
+        stem = stem.removesuffix(suffix)
+    return re.sub(r"\W+", "_", stem).strip("_").lower() or "data"
