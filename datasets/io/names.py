@@ -1,0 +1,32 @@
+"""Names of files and folders in one line, whatever bytes they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def printable(name: object) -> str:
+    r"""A name as any terminal, file and database can hold it.
+
+    Args:
+        name: a text or a path; bytes of a file's name that are no UTF-8 are lone surrogates in it, as Python has them.
+
+    Returns:
+        the name; such bytes are ``\xe9``, control characters ``\n``.
+
+    Example:
+        >>> printable("caf\udce9")
+        'caf\\xe9'
+    """
+    return "".join(character if character.isprintable() else _escaped(character) for character in str(name))
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else character.encode("unicode_escape").decode()
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
