@@ -155,10 +155,8 @@ def _looked_at(
 
 def _damaged(files: PictureFiles, states: NDArray[np.uint8]) -> DataError:
     rows = np.flatnonzero(states == _DAMAGED)
-    first = some([_what_is_wrong(files.paths[row]) if i < 3 else "" for i, row in enumerate(rows)], 3)
-    return DataError(
-        f"{len(rows)} of {len(states)} images of {files.label} cannot be decoded: {first}; {files.advice}"
-    )
+    first = some([_what_is_wrong(files.paths[row]) if i < 3 else "" for i, row in enumerate(rows.tolist())], 3)
+    return DataError(f"{len(rows)} of {len(states)} images of {files.label} cannot be decoded: {first}; {files.advice}")
 
 
 def _what_is_wrong(path: Path) -> str:

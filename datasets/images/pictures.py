@@ -1,4 +1,4 @@
-"""Opens a picture as a person sees it: upright, in colour, transparency over white. Training and prediction share it."""
+"""Opens a picture as a person sees it: upright, in colour, over white. Training and prediction share it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from transfer_sweep.datasets.base import DataError
 from transfer_sweep.datasets.io.names import printable
@@ -74,7 +74,7 @@ def open_picture(path: Path) -> Picture:
         raise PictureError(path, "does not exist") from None
     except MemoryError:
         raise
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise PictureError(path, "cannot be read as a picture: it is none, or damaged from its start") from None
     except Image.DecompressionBombError as error:
         raise PictureError(path, f"is too large to be read as a picture: {_line(error)}") from None
@@ -86,8 +86,8 @@ def open_picture(path: Path) -> Picture:
 
 def as_square(image: Image.Image, size: int) -> NDArray[np.uint8]:
     """(3, size, size) of an image in colour, bilinear, whatever its proportions were."""
-    resized = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(resized).transpose(2, 0, 1)
+    coloured = image if image.mode == "RGB" else image.convert("RGB")
+    return np.asarray(coloured.resize((size, size), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
 
 
 def _line(error: Exception) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import unicodedata
 from collections.abc import Sequence
 
 
@@ -24,6 +26,21 @@ def printable(name: object) -> str:
 def _escaped(character: str) -> str:
     code = ord(character)
     return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else character.encode("unicode_escape").decode()
+
+
+def composed(text: str) -> str:
+    """A name with its letters composed (NFC): some file systems and editors take é apart, and it is one name."""
+    return unicodedata.normalize("NFC", text)
+
+
+def reason(error: OSError | RuntimeError | ValueError) -> str:
+    """Why a path cannot be used, with the next step where there is a usual one."""
+    code = getattr(error, "errno", None)
+    if code == errno.ELOOP:
+        return "its symbolic links go round in a loop: remove one"
+    if code in (errno.EACCES, errno.EPERM):
+        return "you have no right to read it; `chmod -R u+rX` gives it to its owner"
+    return printable(getattr(error, "strerror", None) or error)
 
 
 def some(names: Sequence[str], most: int = 5) -> str:

@@ -220,4 +220,3 @@ def _choose(folder: Path, cell: str) -> _Chosen:
         )
     weights = experiment.get("protocol", {}).get("weights")
     return _Chosen(folder / model, float(record["target_accuracy"]), Path(weights) if weights else None)
-
