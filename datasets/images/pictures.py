@@ -21,8 +21,8 @@ SUFFIXES = frozenset(
 _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "WEBP", "TIFF", "PPM")  # no format that runs other software
 _BITS_PER_SAMPLE = 258  # tag of a TIFF file
 
-# Between one and two times its limit Pillow warns, with a line of its own code; above, it refuses, which we pass on.
-warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+# Of large pictures and of odd EXIF data Pillow warns with lines of its own code; what it refuses, it says by an error.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class PictureError(DataError):
