@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transfer_sweep.datasets.base import UNLABELLED, DataError, Dataset, FileCheck, Options, Progress
-from transfer_sweep.datasets.io.names import printable, reason, some
+from transfer_sweep.datasets.io.names import counted, printable, reason, some
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Findings:
     Attributes:
         domain: its name.
         path: where it lies.
-        what: what its samples are called (``pictures``, ``rows``).
+        what: what a sample is called (``picture``, ``row``).
         classes: class → labelled samples; classes without any are left out.
         unlabelled: samples without a class.
         left_out: why → files that are no samples of it (``damaged``, ``hidden``, ``.heic``).
-        remarks: what else the user should know, each a sentence.
+        remarks: what else the user should know, each a few words.
     """
 
     domain: str
@@ -51,11 +51,11 @@ class Findings:
             held = "without labels"
         else:
             without = f", {self.unlabelled} of them without a label" if self.unlabelled else ""
-            held = f"of {len(counts)} class{'es' if len(counts) > 1 else ''} ({some(counts, 12)}){without}"
-        lines = [f"{self.domain}: {self.samples} {self.what} {held}"]
+            held = f"of {counted(len(counts), 'class', 'classes')} ({some(counts, 12)}){without}"
+        lines = [f"{self.domain}: {counted(self.samples, self.what)} {held}"]
         if self.left_out:
             parts = [f"{count} {why}" for why, count in sorted(self.left_out.items(), key=lambda item: -item[1])]
-            lines.append(f"{self.domain}: {sum(self.left_out.values())} files left out ({some(parts, 8)})")
+            lines.append(f"{self.domain}: {counted(sum(self.left_out.values()), 'file')} left out ({some(parts, 8)})")
         return (*lines, *(f"{self.domain}: {remark}" for remark in self.remarks))
 
 

@@ -20,7 +20,7 @@ from transfer_sweep.datasets.base import DataError, Domain, Options, Progress, S
 from transfer_sweep.datasets.images.decoding import Decoded, PictureFiles, PictureOptions, decode
 from transfer_sweep.datasets.images.listing import Listing, list_folder, list_table
 from transfer_sweep.datasets.images.pictures import as_square
-from transfer_sweep.datasets.io.names import some
+from transfer_sweep.datasets.io.names import counted, some
 
 
 class OwnImagesOptions(PictureOptions):
@@ -102,14 +102,14 @@ class OwnImages(OwnDataset):
         counts = np.bincount(labels[labels >= 0], minlength=len(self.classes)).tolist()
         remarks = list(listing.remarks)
         if transparent:
-            remarks.append(f"{transparent} pictures are transparent somewhere: they lie over white")
+            remarks.append(f"{counted(transparent, 'picture')} partly transparent: laid over white")
         if repeated:
-            remarks.append(f"{repeated} pictures have the very bytes of another one: they are kept")
+            remarks.append(f"{counted(repeated, 'picture')} with the very bytes of another: kept")
         damaged = int((~whole).sum())
         return Findings(
             domain,
             self.paths[domain],
-            "pictures",
+            "picture",
             {name: count for name, count in zip(self.classes, counts, strict=True) if count},
             int((labels < 0).sum()),
             {**listing.left_out, **({"damaged": damaged} if damaged else {})},

@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 
 from transfer_sweep.datasets._own import Findings, OwnDataset
 from transfer_sweep.datasets.base import Domain, Options, Progress, Samples
-from transfer_sweep.datasets.io.names import printable, some
+from transfer_sweep.datasets.io.names import counted, printable, some
 from transfer_sweep.datasets.io.tables import INDEX, NpzTable, Table, open_table
 
 _FEATURES = "x"  # the array of an NPZ file
@@ -134,7 +134,7 @@ class OwnTables(OwnDataset):
             DataError: the domain is unknown, or its file is damaged.
         """
         vectors, columns = self._vectors(domain), self._columns[domain]
-        remarks = [f"{vectors.shape[1]} features"]
+        remarks = [counted(vectors.shape[1], "feature")]
         if columns.names is not None:
             where = "the column without a name" if columns.names in INDEX else f"column {columns.names!r}"
             remarks.append(f"{where} names the samples and is no feature")
@@ -142,10 +142,10 @@ class OwnTables(OwnDataset):
             wanted = repr(self.options.label) if self.options.label else " or ".join(map(repr, _LABELS))
             remarks.append(f"there is no column {wanted}: its samples have no labels")
         if constant := int((vectors == vectors[:1]).all(axis=0).sum()):
-            remarks.append(f"{constant} features have one value throughout")
+            remarks.append(f"{counted(constant, 'feature')} of one value throughout")
         counts = self.class_counts(domain)
         unlabelled = len(vectors) - sum(counts.values())
-        return Findings(domain, self.paths[domain], "rows", counts, unlabelled, remarks=tuple(remarks))
+        return Findings(domain, self.paths[domain], "row", counts, unlabelled, remarks=tuple(remarks))
 
     def labels_come_from(self, domain: str | None) -> str:
         """How the user gives a domain labels."""

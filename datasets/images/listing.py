@@ -14,7 +14,7 @@ from pathlib import Path
 
 from transfer_sweep.datasets.base import DataError
 from transfer_sweep.datasets.images.pictures import SUFFIXES
-from transfer_sweep.datasets.io.names import composed, printable, reason, some
+from transfer_sweep.datasets.io.names import composed, counted, printable, reason, some
 from transfer_sweep.datasets.io.tables import Table, open_table
 
 _LEVEL = "images"
@@ -32,7 +32,7 @@ class Listing:
         classes: (n,) the name of each one's class; None: it has none.
         left_out: why → number of files.
         labelled_by: the column of classes that a table has; None: it has none, or the domain is a folder.
-        remarks: what else the user should know, each a sentence.
+        remarks: what else the user should know, each a few words.
     """
 
     paths: tuple[Path, ...]
@@ -88,11 +88,11 @@ def list_folder(folder: Path) -> Listing:
     found.sort(key=lambda item: str(item[0]))
     remarks = []
     if loose and loose < len(found):
-        remarks.append(f"{loose} pictures lie beside the class folders: they have no label")
+        remarks.append(f"{counted(loose, 'picture')} beside the class folders: without a label")
     if empty:
-        remarks.append(f"{len(empty)} folders hold no pictures ({printable(some(empty))}): they are no classes")
+        remarks.append(f"{counted(len(empty), 'folder')} without pictures ({printable(some(empty))}): no class")
     if deep:
-        remarks.append(f"{deep} pictures lie in folders below their class's: they belong to it")
+        remarks.append(f"{counted(deep, 'picture')} deeper than a class folder: of that class")
     paths = tuple(path for path, _ in found)
     names = tuple(printable(path.relative_to(folder)) for path in paths)
     return Listing(paths, names, tuple(name for _, name in found), dict(left_out), remarks=tuple(remarks))

@@ -43,6 +43,11 @@ def reason(error: OSError | RuntimeError | ValueError) -> str:
     return printable(getattr(error, "strerror", None) or error)
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 picture``, ``2 pictures``; ``many`` where the plural is another than with an s."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def some(names: Sequence[str], most: int = 5) -> str:
     """The first few names, and how many more there are."""
     more = len(names) - most

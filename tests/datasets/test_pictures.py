@@ -196,7 +196,8 @@ def test_a_picture_is_upright_however_the_camera_was_held(tmp_path: Path, suffix
     upright[:16, :32], upright[:16, 32:], upright[16:, :32] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    how = {".webp": {"lossless": True}, ".jpg": {"quality": 100, "subsampling": 0}}.get(suffix, {})
+    lossless: dict[str, dict[str, Any]] = {".webp": {"lossless": True}, ".jpg": {"quality": 100, "subsampling": 0}}
+    how = lossless.get(suffix, {})
     stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](upright)))
     stored.save(tmp_path / f"a{suffix}", exif=exif, **how)
     found = colours(open_picture(tmp_path / f"a{suffix}")).astype(int)
@@ -226,7 +227,7 @@ def test_damaged_exif_data_damage_no_picture(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".gif", ".tif", ".webp", ".png"])
 def test_the_first_frame_counts(tmp_path: Path, suffix: str) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ((255, 0, 0), (0, 0, 255), (0, 255, 0))]
-    how = {"lossless": True} if suffix == ".webp" else {}
+    how: dict[str, Any] = {"lossless": True} if suffix == ".webp" else {}
     frames[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=frames[1:], **how)
     assert colours(open_picture(tmp_path / f"a{suffix}"))[4, 4].tolist() == [255, 0, 0]
 
@@ -234,7 +235,7 @@ def test_the_first_frame_counts(tmp_path: Path, suffix: str) -> None:
 # --- the square that networks see ---
 
 
-def test_a_picture_becomes_a_square_whole(tmp_path: Path) -> None:
+def test_a_picture_becomes_a_square_whole() -> None:
     image = Image.new("RGB", (200, 100), (255, 0, 0))
     image.paste((0, 0, 255), (100, 0, 200, 100))
     square = as_square(image, 32)
@@ -290,7 +291,7 @@ from transfer_sweep.datasets.images.pictures import open_picture
 Image.MAX_IMAGE_PIXELS = 100  # it warns above, and refuses from twice as many
 print(open_picture(pathlib.Path(sys.argv[1])).image.size)
 """
-    command = [sys.executable, "-c", script, tmp_path / "large.png"]
+    command = [sys.executable, "-c", script, str(tmp_path / "large.png")]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     assert (done.stdout, done.stderr) == ("(12, 12)\n", "")
 
