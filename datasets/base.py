@@ -308,6 +308,10 @@ class Dataset(ABC):
         self.progress = progress
         self.paths = dict(paths or {})
 
+    def with_options(self, options: Options) -> Self:
+        """The same data under other options."""
+        return type(self)(self.root, options, self.cache, self.progress, self.paths)
+
     @property
     def _root(self) -> Path:
         assert self.root is not None  # needs_root

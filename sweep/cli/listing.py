@@ -56,7 +56,8 @@ def _datasets() -> Table:
     table = new_table("dataset", "domains", "classes", "source")
     for name in registry.names():
         dataset = registry.get(name)
-        table.add_row(name, ", ".join(dataset.domains), str(len(dataset.classes)), dataset.source)
+        domains = "yours" if dataset.of_user else ", ".join(dataset.domains)
+        table.add_row(name, domains, "" if dataset.of_user else str(len(dataset.classes)), dataset.source)
     return table
 
 

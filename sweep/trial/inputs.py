@@ -79,8 +79,7 @@ class _Raw:
         if key not in self._loaded:
             own = self._dataset
             if options:
-                chosen = own.options.model_copy(update=options)
-                own = type(own)(own.root, chosen, own.cache, own.progress)
+                own = own.with_options(own.options.model_copy(update=options))
             self._loaded[key] = own.load(name)
         return self._loaded[key]
 

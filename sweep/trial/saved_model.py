@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.algorithms.base import Algorithm
 from transfer_sweep.algorithms.networks.backbones import build_backbone, extract_features, load_pretrained
 from transfer_sweep.datasets import registry as dataset_registry
 from transfer_sweep.datasets.base import DataError, Dataset, Domain, Progress, Samples
+from transfer_sweep.datasets.images.pictures import open_picture
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.criteria.accuracy import accuracy, confusion
 from transfer_sweep.reports.ledger.artefacts import MODEL
@@ -107,12 +108,12 @@ class SavedModel:
         """Classify pictures of any size and colour.
 
         Raises:
-            SweepError: a file is no picture, or shows nothing, or the dataset is none of images.
-            DataError: the model is a shallow one and its data is missing.
+            SweepError: a picture shows nothing, or the dataset is none of images.
+            DataError: a file is no picture, or the model is a shallow one and its data is missing.
         """
         # Of a dataset with files below a root, only how its images look is asked.
         dataset = self._dataset(self._data_root or Path())
-        pictures = [_opened(path) for path in paths]
+        pictures = [open_picture(path).image for path in paths]
         samples = np.stack([self._sample(dataset, *item) for item in zip(paths, pictures, strict=True)])
         model_inputs: NDArray[Any] = samples
         if self.trial.protocol.training == "frozen":
@@ -123,7 +124,7 @@ class SavedModel:
         logits = torch.from_numpy(model.predict(model_inputs).logits)
         confidences, labels = (values.tolist() for values in logits.softmax(dim=1).max(dim=1))
         return [
-            Answer(self.classes[k], 100 * p, np.asarray(picture.convert("RGB")), np.squeeze(seen.transpose(1, 2, 0)))
+            Answer(self.classes[k], 100 * p, np.asarray(picture), np.squeeze(seen.transpose(1, 2, 0)))
             for k, p, picture, seen in zip(labels, confidences, pictures, samples, strict=True)
         ]
 
@@ -219,14 +220,3 @@ def _choose(folder: Path, cell: str) -> _Chosen:
         )
     weights = experiment.get("protocol", {}).get("weights")
     return _Chosen(folder / model, float(record["target_accuracy"]), Path(weights) if weights else None)
-
-
-def _opened(path: Path) -> Image.Image:
-    """A picture, the right way up."""
-    try:
-        with Image.open(path) as file:
-            return ImageOps.exif_transpose(file)
-    except FileNotFoundError:
-        raise SweepError(f"{path} does not exist") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise SweepError(f"{path} cannot be read as a picture: {' '.join(str(error).split())}") from None

@@ -12,11 +12,12 @@ from pydantic import ValidationError
 from scipy.io import loadmat
 
 from transfer_sweep.datasets.base import DataError
-from transfer_sweep.datasets.images.folders import ImageFolderDataset, ImageFolderOptions
+from transfer_sweep.datasets.images.decoding import PictureOptions
+from transfer_sweep.datasets.images.folders import ImageFolderDataset
 from transfer_sweep.datasets.office31 import CLASSES, Office31
 from transfer_sweep.datasets.office_caltech10_images import OfficeCaltech10Images
 
-SMALL = ImageFolderOptions(size=32)
+SMALL = PictureOptions(size=32)
 
 
 def paint(path: Path, colour: tuple[int, int, int]) -> None:
@@ -163,7 +164,7 @@ def test_a_missing_class_an_extra_class_and_a_missing_image_are_named(dslr: Path
 def test_unknown_domain_and_size_are_refused(dslr: Path) -> None:
     assert "no domain 'caltech'; it has amazon, dslr, webcam" in refused(dslr, "caltech")
     with pytest.raises(ValidationError):
-        ImageFolderOptions(size=4)
+        PictureOptions(size=4)
 
 
 def test_caltech_may_lie_beside_office31(tmp_path: Path) -> None:
@@ -220,5 +221,5 @@ def test_images_are_decoded_once_and_again_when_a_file_changes(dslr: Path, tmp_p
 
 def test_another_size_is_another_array(dslr: Path, tmp_path: Path) -> None:
     for size in (32, 48):
-        inputs = Office31(dslr, ImageFolderOptions(size=size), cache=tmp_path / "cache").load("dslr").train.inputs
+        inputs = Office31(dslr, PictureOptions(size=size), cache=tmp_path / "cache").load("dslr").train.inputs
         assert inputs.shape[2:] == (size, size)
