@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -138,19 +138,14 @@ class OwnDataset(Dataset):
         counts = Counter(text for text in self._texts(domain) if text is not None)
         return {name: counts[name] for name in in_order(counts)}
 
-    def check_source(self, domain: str) -> None:
-        """Refuse a domain that cannot be a source.
+    def known_classes(self, domain: str) -> Collection[str]:
+        """The classes of which a domain has samples with labels."""
+        return self.class_counts(domain)
 
-        Raises:
-            DataError: it has no labels, or all of them are of one class.
-        """
-        counts = self.class_counts(domain)
-        if not counts:
-            raise DataError(f"{domain} has no labels, so it can be no source: {self.labels_come_from(domain)}")
-        if len(counts) == 1:
-            raise DataError(
-                f"{domain} holds one class, {next(iter(counts))!r}, so it can be no source: there must be two at least"
-            )
+    def wholly_labelled(self, domain: str) -> bool:
+        """Whether every sample of a domain has its label."""
+        self._known(domain)
+        return None not in self._texts(domain)
 
     def verify(self) -> list[FileCheck]:
         """Read all of each domain."""

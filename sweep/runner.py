@@ -49,6 +49,7 @@ class RunOptions:
         storage: where trials save themselves, a folder or an address that fsspec knows; None: as in the run before,
             at first the results folder.
         tensorboard: write TensorBoard's files into the experiment's folder.
+        skip_damaged: leave damaged pictures of the user's own out, and count them.
         minutes: after which to stop, with the best answer so far; None: when all is done.
     """
 
@@ -59,6 +60,7 @@ class RunOptions:
     fresh: bool = False
     storage: str | None = None
     tensorboard: bool = False
+    skip_damaged: bool = False
     minutes: float | None = None
 
 
@@ -102,7 +104,9 @@ class Run:
     ) -> None:
         self.experiment, self.options, self.console = experiment, options, console
         self.folder = (options.results / experiment.name).absolute()
-        self.dataset = dataset_of(experiment, options.data_root, options.cache, ProgressPrinter(console))
+        self.dataset = dataset_of(
+            experiment, options.data_root, options.cache, ProgressPrinter(console), options.skip_damaged
+        )
         self.search, self.skipped = trials.present(experiment, trials.search(experiment), self.dataset)
         if not any(self._wanted(trial) for trial in self.search):
             raise SweepError(

@@ -52,6 +52,9 @@ def run(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write TensorBoard's files beside the ledger.")
     ] = False,
+    skip_damaged: Annotated[
+        bool, typer.Option("--skip-damaged", help="Leave pictures of one's own out that cannot be read; count them.")
+    ] = False,
     minutes: Annotated[
         float | None, typer.Option(min=0.1, help="Stop after so long, with the best answer so far; again goes on.")
     ] = None,
@@ -80,6 +83,7 @@ def run(
         fresh=fresh,
         storage=storage,
         tensorboard=tensorboard,
+        skip_damaged=skip_damaged,
         minutes=minutes,
     )
     sweep = Run(experiment, options, err, cluster)

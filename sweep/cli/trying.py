@@ -13,14 +13,12 @@ from transfer_sweep.sweep.cli.options import (
     Results,
     cache_folder,
     err,
-    out,
     say,
 )
 from transfer_sweep.sweep.errors import SweepError
 
 if TYPE_CHECKING:
-    from transfer_sweep.datasets.base import Dataset
-    from transfer_sweep.sweep.config.schema import Experiment
+    pass
 
 TABLES = (".csv", ".csv.gz", ".parquet", ".npz")
 
@@ -51,7 +49,9 @@ methods:
 
 
 def try_(
-    source: Annotated[Path, typer.Argument(help="Labelled: a folder of class folders, or a table with a label column.")],
+    source: Annotated[
+        Path, typer.Argument(help="Labelled: a folder of class folders, or a table with a label column.")
+    ],
     target: Annotated[Path, typer.Argument(help="A folder or table of the same kind, with labels or without.")],
     minutes: Annotated[
         float | None, typer.Option(min=0.1, help="Stop after so long, with the best answer so far; again goes on.")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from transfer_sweep.datasets import registry as dataset_registry
 from transfer_sweep.datasets.base import Dataset, Progress
+from transfer_sweep.datasets.own_images import OwnImages
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import Trial
 from transfer_sweep.sweep.config.schema import Experiment
@@ -14,12 +15,29 @@ from transfer_sweep.sweep.errors import SweepError
 
 
 def dataset_of(
-    experiment: Experiment, root: Path | None, cache: Path | None = None, progress: Progress | None = None
+    experiment: Experiment,
+    root: Path | None,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+    skip_damaged: bool = False,
 ) -> Dataset:
-    """The experiment's dataset over a data root."""
+    """The experiment's dataset, over a data root or at the user's own paths.
+
+    Args:
+        experiment: for its dataset, options and paths.
+        root: where data sets lie; None where none is known.
+        cache: folder in which decoded arrays may be kept.
+        progress: told of long work.
+        skip_damaged: leave damaged pictures of the user's own out, and count them.
+
+    Raises:
+        DataError: the user's own data cannot be read, or is no task.
+    """
     cls = dataset_registry.get(experiment.dataset)
     options = cls.options_type.model_validate(experiment.dataset_options)
     paths = {domain: Path(path) for domain, path in experiment.paths.items()}
+    if issubclass(cls, OwnImages):
+        return cls(None, options, cache, progress, paths, skip_damaged)
     return cls(root if cls.needs_root else None, options, cache, progress, paths)
 
 

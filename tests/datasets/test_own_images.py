@@ -534,15 +534,15 @@ def test_an_unknown_domain_is_refused(shop: Path) -> None:
             ask("phone")
 
 
-def test_what_can_be_no_source_is_named(shop: Path) -> None:
+def test_a_domain_knows_the_classes_that_it_has_samples_of(shop: Path) -> None:
     classes_below(shop / "one", {"bike": 1})
     paint(shop / "flat/0.png")
     dataset = own(shop)
-    dataset.check_source("shop")
-    with pytest.raises(DataError, match="one holds one class, 'bike', so it can be no source"):
-        dataset.check_source("one")
-    with pytest.raises(DataError, match="flat has no labels, so it can be no source: put its pictures into one folder"):
-        dataset.check_source("flat")
+    assert len(dataset.known_classes("shop")) > 1
+    assert list(dataset.known_classes("one")) == ["bike"]
+    assert not dataset.known_classes("flat")
+    assert dataset.wholly_labelled("one")
+    assert not dataset.wholly_labelled("flat")
 
 
 def test_names_that_are_no_utf_8_are_read_and_written_escaped(shop: Path) -> None:
