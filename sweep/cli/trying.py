@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -75,12 +76,14 @@ def try_(
     from transfer_sweep.sweep.progress.live_view import ProgressPrinter
     from transfer_sweep.sweep.runner import Run, RunOptions
 
-    file = _file(source, target, name, label, skip_damaged)
+    file = _file(source, target, name, label)
     experiment = loader.load(str(file))
-    dataset = dataset_of(experiment, None, cache_folder(), ProgressPrinter(err))
-    for line in _findings(experiment, dataset):
+    dataset = dataset_of(experiment, None, cache_folder(), ProgressPrinter(err), skip_damaged)
+    for line in _findings(dataset):
         say(line)
-    options = RunOptions(results=results, data_root=None, cache=cache_folder(), minutes=minutes)
+    options = RunOptions(
+        results=results, data_root=None, cache=cache_folder(), skip_damaged=skip_damaged, minutes=minutes
+    )
     outcome = Run(experiment, options, err, Cluster(err)).execute()
     if outcome.interrupted:
         say(f"stopped; `python -m sweep try {source} {target}` continues")
@@ -91,7 +94,7 @@ def try_(
     raise typer.Exit(outcome.exit_code)
 
 
-def _file(source: Path, target: Path, name: str | None, label: str | None, skip_damaged: bool) -> Path:
+def _file(source: Path, target: Path, name: str | None, label: str | None) -> Path:
     """The experiment file: a new one, or that of an earlier try as the user left it.
 
     Raises:
@@ -117,7 +120,8 @@ def _file(source: Path, target: Path, name: str | None, label: str | None, skip_
         say(f"{file} as it stands")
         return file
     pictures = kinds[0] == "pictures"
-    extra = ({"skip_damaged": "true"} if skip_damaged else {}) | ({"label": _quoted(label)} if label else {})
+    column = "label_column" if pictures else "label"
+    options = f"  {column}: {_quoted(label)}\n" if label else ""
     text = _FILE.format(
         file=file,
         kind="folders" if pictures else "tables",
@@ -125,12 +129,21 @@ def _file(source: Path, target: Path, name: str | None, label: str | None, skip_
         target=_quoted(target),
         source_name=names[0],
         target_name=names[1],
-        options="".join(f"  {key}: {value}\n" for key, value in extra.items()),
+        options=options,
         protocol="{backbone: efficientnet_lite0, training: frozen}" if pictures else "{}",
     )
     file.write_text(text, encoding="utf-8")
     say(f"wrote {file}")
     return file
+
+
+def _findings(dataset: Dataset) -> Iterator[str]:
+    """What the domains were found to hold, in sentences."""
+    from transfer_sweep.datasets._own import OwnDataset
+
+    assert isinstance(dataset, OwnDataset)
+    for domain in dataset.domains:
+        yield from dataset.findings(domain).lines
 
 
 def _quoted(text: object) -> str:
