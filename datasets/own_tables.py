@@ -184,10 +184,10 @@ class OwnTables(OwnDataset):
             self._columns[domain] = replace(own, features=first.features)
         widths = {domain: self._width(domain) for domain in self.domains}
         for domain, width in widths.items():
-            if width != (first_width := widths[self.domains[0]]):
+            if width != (wanted := widths[self.domains[0]]):
+                first = printable(self.paths[self.domains[0]])
                 raise self._columns[domain].table.fault(
-                    f"it has {counted(width, 'feature')} and {printable(self.paths[self.domains[0]])} has {first_width}: all "
-                    "domains need the same"
+                    f"it has {counted(width, 'feature')} and {first} has {wanted}: all domains need the same"
                 )
 
     def _width(self, domain: str) -> int:
