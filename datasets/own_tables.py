@@ -185,9 +185,9 @@ class OwnTables(OwnDataset):
         widths = {domain: self._width(domain) for domain in self.domains}
         for domain, width in widths.items():
             if width != (wanted := widths[self.domains[0]]):
-                first = printable(self.paths[self.domains[0]])
+                other = printable(self.paths[self.domains[0]])
                 raise self._columns[domain].table.fault(
-                    f"it has {counted(width, 'feature')} and {first} has {wanted}: all domains need the same"
+                    f"it has {counted(width, 'feature')} and {other} has {wanted}: all domains need the same"
                 )
 
     def _width(self, domain: str) -> int:
