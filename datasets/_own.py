@@ -189,7 +189,7 @@ def check_domains(paths: Mapping[str, Path]) -> None:
     seen: dict[str, str] = {}
     for name in paths:
         if not name.strip() or not name.isprintable() or set(name) & set("/\\"):
-            raise DataError(f"{printable(name)!r} is no name of a domain: letters, digits, hyphens and the like are")
+            raise DataError(f"{name!r} is no name of a domain: letters, digits, hyphens and the like are")
         if (before := seen.setdefault(name.casefold(), name)) != name:
             raise DataError(f"domains {before} and {name} differ in capitals only: name one otherwise")
     stats = {name: _stat(name, path) for name, path in paths.items()}

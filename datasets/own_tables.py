@@ -163,10 +163,10 @@ class OwnTables(OwnDataset):
                     f"it has no column {wanted!r}, and no other table has: it has {_listed(tables[0].columns)}; name "
                     f"one with `{option}`"
                 )
-        self._put_in_one_order()
         for domain, columns in self._columns.items():
             if columns.labels is not None:
                 self._classes[domain] = _classes(columns.table, columns.labels)
+        self._put_in_one_order()
 
     def _put_in_one_order(self) -> None:
         """The same features in the same order in each domain."""
@@ -177,17 +177,17 @@ class OwnTables(OwnDataset):
                 here = [name for name in own.features if name in differing]
                 there = [name for name in first.features if name in differing]
                 raise own.table.fault(
-                    f"its {len(own.features)} features are not the {len(first.features)} of "
+                    f"its columns of features ({len(own.features)}) are not the {len(first.features)} of "
                     f"{printable(first.table.path)}: {_only('here', here)}{' and ' if here and there else ''}"
                     f"{_only('there', there)}; give both the same columns"
                 )
             self._columns[domain] = replace(own, features=first.features)
         widths = {domain: self._width(domain) for domain in self.domains}
         for domain, width in widths.items():
-            if width != (first_width := widths[self.domains[0]]):
+            if width != (wanted := widths[self.domains[0]]):
+                other = printable(self.paths[self.domains[0]])
                 raise self._columns[domain].table.fault(
-                    f"it has {width} features and {printable(self.paths[self.domains[0]])} has {first_width}: all "
-                    "domains need the same"
+                    f"it has {counted(width, 'feature')} and {other} has {wanted}: all domains need the same"
                 )
 
     def _width(self, domain: str) -> int:
@@ -203,7 +203,7 @@ class OwnTables(OwnDataset):
         if domain not in self._read:
             columns = self._columns[domain]
             vectors = columns.table.numbers(columns.features)
-            if columns.labels is not None and domain in self._classes:
+            if columns.labels is not None:
                 _check_length(columns.table, columns.labels, len(self._classes[domain]), len(vectors))
             self._read[domain] = vectors
         return self._read[domain]
@@ -236,7 +236,7 @@ def _classes(table: Table, column: str) -> list[str | None]:
     known = [text for text in texts if text is not None]
     for text in known:
         if not text.isprintable():
-            raise table.fault(f"label {printable(text)!r} of column {column!r} cannot be printed: write it otherwise")
+            raise table.fault(f"label {printable(text)} of column {column!r} cannot be printed: write it otherwise")
     if known and all(map(_NUMBER.fullmatch, known)) and (fraction := next((t for t in known if "." in t), None)):
         raise table.fault(
             f"column {column!r} holds numbers with fractions ({fraction}): classes are texts or whole numbers"

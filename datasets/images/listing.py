@@ -131,7 +131,7 @@ def list_table(file: Path, path_column: str | None, label_column: str | None, sk
             left_out["listed again"] += 1
             continue
         if label is not None and not label.isprintable():
-            raise table.fault(f"label {printable(label)!r} in row {row + 1} cannot be printed: write it otherwise")
+            raise table.fault(f"label {printable(label)} in row {row + 1} cannot be printed: write it otherwise")
         if not (file.parent / name).is_file():
             if skip_missing:
                 left_out["missing"] += 1

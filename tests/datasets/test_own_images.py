@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from transfer_sweep.datasets.base import UNLABELLED, DataError
+from transfer_sweep.datasets.images.pictures import open_picture
 from transfer_sweep.datasets.own_images import OwnImages, OwnImagesOptions
 
 SMALL = OwnImagesOptions(size=32)
@@ -181,6 +182,18 @@ def test_a_picture_from_elsewhere_is_seen_as_the_domains_are(tmp_path: Path) -> 
     with Image.open(tmp_path / "a/bike/0.png") as picture:
         # Without paths: a model may be used where its data is not.
         assert np.array_equal(OwnImages(options=SMALL).from_picture(picture, "a"), seen)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_training_sees_a_picture_as_prediction_does(tmp_path: Path, orientation: int) -> None:
+    random = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = paint(tmp_path / "a/bike/0.jpg")
+    Image.fromarray(random).save(path, exif=exif)
+    paint(tmp_path / "a/mug/0.png")
+    dataset = own(tmp_path)
+    assert np.array_equal(dataset.load("a").train.inputs[0], dataset.from_picture(open_picture(path).image, "a"))
 
 
 # --- tables of paths ---

@@ -216,6 +216,7 @@ def test_a_compressed_tiff_is_turned_once(tmp_path: Path) -> None:
     assert np.array_equal(colours(open_picture(tmp_path / "a.tif")), upright)
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # pytest has filters of its own
 def test_damaged_exif_data_damage_no_picture(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8), (9, 9, 9)).save(tmp_path / "a.png", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f")
     assert colours(open_picture(tmp_path / "a.png"))[0, 0].tolist() == [9, 9, 9]
