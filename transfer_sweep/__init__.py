@@ -1,8 +1,11 @@
 """Everything that is transfer-sweep's lies in this one package, so that no other software's ``datasets`` is touched.
 
 Installed, its parts are folders inside this one. In a checkout they are the folders beside it, and this package's
-search path is the checkout's root. Either way each module has one name, ``transfer_sweep.<part>…``: under a second one,
-``except`` would miss errors of what is the same class twice.
+search path begins with the checkout's root. Either way each module has one name, ``transfer_sweep.<part>…``: under a
+second one, ``except`` would miss errors of what is the same class twice.
+
+For a notebook or a script: :func:`transfer_sweep.sweep.api.run`, ``open`` and ``load_model`` are to be had from here,
+and are imported when they are first asked for.
 """
 
 from pathlib import Path
@@ -13,7 +16,7 @@ if __name__ != "transfer_sweep":  # a checkout's root holds this folder, too
 _HERE = Path(__file__).resolve().parent
 
 if not (_HERE / "sweep").is_dir():
-    __path__ = [str(_HERE.parent)]
+    __path__ = [str(_HERE.parent), str(_HERE)]
 
 
 def refuse_bare(name: str) -> None:
