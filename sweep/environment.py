@@ -66,7 +66,7 @@ def command(arguments: Sequence[str]) -> str:
             if not equals:
                 next(left, None)
             continue
-        told.append(Path(argument).name if argument.endswith((".yaml", ".yml")) else argument)
+        told.append(Path(argument).name if argument.endswith((".yaml", ".yml", ".py")) else argument)
     return shlex.join(["python", "-m", "sweep", *told])
 
 

@@ -17,7 +17,7 @@ from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.reports.ledger.artefacts import remove_unfinished
 from transfer_sweep.reports.ledger.ledger import FILE, Ledger
 from transfer_sweep.reports.ledger.records import Pair, Trial, TrialState
-from transfer_sweep.sweep import environment
+from transfer_sweep.sweep import code_record, environment
 from transfer_sweep.sweep.config.schema import Experiment
 from transfer_sweep.sweep.engine.checkpoint_storage import open_storage, remove_checkpoints
 from transfer_sweep.sweep.engine.cluster import Cluster
@@ -115,6 +115,8 @@ class Run:
         with Ledger(self.folder / FILE, write=True) as ledger:
             if options.fresh:
                 ledger.forget(ledger.ids(self._is_of_plan))
+            for line in code_record.changed(ledger, experiment.methods):
+                self._say(line)
             self._record(ledger)
             storage = open_storage(ledger, options.storage, options.results, experiment.name, self._say)
             engine = Engine(
@@ -228,4 +230,4 @@ class Run:
             },
         )
         ledger.set_meta("profile", self.experiment.profile)
-        ledger.add_environment(environment.record())
+        ledger.add_environment(environment.record() | code_record.code_digests(self.experiment.methods))

@@ -155,6 +155,9 @@ _BUILT_IN = {
 }
 
 
+_TAKEN = (*_BUILT_IN, *SCRATCH, "raw")  # names that protocols have for something else
+
+
 class _Backbones(Mapping[str, Backbone]):
     """Those above, and those of plug-ins."""
 
@@ -173,11 +176,17 @@ class _Backbones(Mapping[str, Backbone]):
 
     @staticmethod
     def _plugins() -> Mapping[str, plugins.Plugin]:
-        return plugins.found(plugins.Kind.BACKBONES, [*_BUILT_IN, *SCRATCH, "raw"])
+        return plugins.found(plugins.Kind.BACKBONES, _TAKEN)
 
 
 BACKBONES: Mapping[str, Backbone] = _Backbones()
 """Every pretrained backbone there is, by name."""
+
+
+def code_of(name: str) -> str:
+    """The source of a plug-in's backbone, which decides what its features are as its weights do; empty of ours."""
+    plugin = plugins.found(plugins.Kind.BACKBONES, _TAKEN).get(name)
+    return "" if plugin is None else plugins.sources().get(plugin.origin, "")
 
 
 def _known(name: str) -> Backbone:

@@ -12,6 +12,7 @@ from transfer_sweep.sweep.cli.options import (
     RESULTS,
     DataRoot,
     Name,
+    Plugins,
     Results,
     cache_folder,
     err,
@@ -34,7 +35,7 @@ Cell = Annotated[
 ]
 
 
-def evaluate(name: Name, cell: Cell, data_root: DataRoot = None, results: Results = RESULTS) -> None:
+def evaluate(name: Name, cell: Cell, data_root: DataRoot = None, results: Results = RESULTS, _plugins: Plugins = None) -> None:
     """A cell's saved model on its target: accuracy and confusion matrix."""
     model = _saved_model(name, cell, data_root, results)
     found = model.evaluate()
@@ -58,6 +59,7 @@ def predict(
     ] = None,
     data_root: DataRoot = None,
     results: Results = RESULTS,
+    _plugins: Plugins = None,
 ) -> None:
     """Classify pictures with a cell's saved model."""
     if annotate is not None and annotate.suffix.lower() != ".png":

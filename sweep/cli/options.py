@@ -11,7 +11,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from transfer_sweep import plugins
 from transfer_sweep.sweep.errors import SweepError
+
+
+def _use(files: list[Path] | None) -> list[Path] | None:
+    """Before anything is looked up by its name."""
+    plugins.use(files or [])
+    return files
+
 
 Name = Annotated[str, typer.Argument(help="An experiment of search_spaces/, or a path to a YAML file.")]
 Results = Annotated[Path, typer.Option("--results", envvar="SWEEP_RESULTS", help="Folder of results.")]
@@ -21,6 +29,16 @@ DataRoot = Annotated[
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override a value of the file: path.to.value=…")]
 ChoosingCriterion = Annotated[
     str | None, typer.Option("--criterion", help="Chooses trials; the experiment's own if absent.")
+]
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--plugin",
+        envvar="SWEEP_PLUGINS",
+        callback=_use,
+        is_eager=True,
+        help="A Python file of methods, data sets, criteria or backbones; may be repeated.",
+    ),
 ]
 
 RESULTS = Path("results")

@@ -11,6 +11,7 @@ from transfer_sweep.sweep.cli.options import (
     RESULTS,
     DataRoot,
     Overrides,
+    Plugins,
     Results,
     cache_folder,
     err,
@@ -52,6 +53,7 @@ def run(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write TensorBoard's files beside the ledger.")
     ] = False,
+    _plugins: Plugins = None,
 ) -> None:
     """Plan, run, resume: running an experiment again continues where it stopped."""
     if name is None:
