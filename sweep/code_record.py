@@ -8,10 +8,10 @@ changes what it does raises the versions of methods.
 from __future__ import annotations
 
 import ast
-import hashlib
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -115,12 +115,16 @@ def _imported(source: str) -> Iterator[str]:
 
 def _digest(sources: Iterable[str]) -> str:
     """Of code: 12 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for source in sources:
-        tree = ast.parse(source)
-        for node in ast.walk(tree):
-            holder = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-            if holder and ast.get_docstring(node, clean=False) is not None:
-                node.body[0] = ast.Pass()
-        digest.update(ast.unparse(tree).encode())
-    return digest.hexdigest()[:12]
+    return plugins.digest("\n".join(map(_code, sources)))
+
+
+@cache
+def _code(source: str) -> str:
+    """A source text without what does nothing."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
+            node, clean=False
+        ):
+            node.body[0] = ast.Pass()
+    return ast.unparse(tree)

@@ -48,6 +48,7 @@ class RunOptions:
         storage: where trials save themselves, a folder or an address that fsspec knows; None: as in the run before,
             at first the results folder.
         tensorboard: write TensorBoard's files into the experiment's folder.
+        arguments: the same run as the command line has it, for the record; None: it is how this process was started.
     """
 
     results: Path
@@ -57,6 +58,7 @@ class RunOptions:
     fresh: bool = False
     storage: str | None = None
     tensorboard: bool = False
+    arguments: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -230,4 +232,4 @@ class Run:
             },
         )
         ledger.set_meta("profile", self.experiment.profile)
-        ledger.add_environment(environment.record() | code_record.code_digests(self.experiment.methods))
+        ledger.add_environment(environment.record(self.options.arguments) | code_record.code_digests(self.experiment.methods))

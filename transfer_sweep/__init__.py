@@ -8,7 +8,16 @@ For a notebook or a script: :func:`transfer_sweep.sweep.api.run`, ``open`` and `
 and are imported when they are first asked for.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transfer_sweep.sweep.api import load_model as load_model
+    from transfer_sweep.sweep.api import open as open
+    from transfer_sweep.sweep.api import run as run
 
 if __name__ != "transfer_sweep":  # a checkout's root holds this folder, too
     raise ImportError(f"{__name__} is transfer_sweep: import that", name=__name__)
@@ -34,3 +43,13 @@ def refuse_bare(name: str) -> None:
 
 class UserError(Exception):
     """What the user can mend, of any part. Its text is one line: the thing, what is allowed, the next step."""
+
+
+_API = ("load_model", "open", "run")
+
+
+def __getattr__(name: str) -> Any:
+    """What notebooks call, imported when it is first asked for: it takes a second, and the parts have no need of it."""
+    if name in _API:
+        return getattr(import_module(f"{__name__}.sweep.api"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -292,7 +292,7 @@ def _put(title: str, path: Path, text: str) -> None:
         module = _imported(title, path, text)
         plugins = tuple(_defined(module, title))
         if not plugins:
-            raise PluginError(f"it defines no {', '.join(kind.word for kind in Kind)}")
+            raise PluginError("it defines no method, data set, criterion or backbone")
         _state.files[title] = _File(path, text, plugins)
     except (Exception, SystemExit) as error:
         _leave_out(title, _reason(error))

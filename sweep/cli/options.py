@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-import platformdirs
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from transfer_sweep import plugins
-from transfer_sweep.sweep.errors import SweepError
+from transfer_sweep.sweep.environment import cache_folder as cache_folder
+from transfer_sweep.sweep.environment import existing_folder as existing_folder
 
 
 def _use(files: list[Path] | None) -> list[Path] | None:
@@ -69,19 +69,3 @@ def new_table(*columns: str, title: str | None = None) -> Table:
     for column in columns:
         table.add_column(column)
     return table
-
-
-def existing_folder(data_root: Path | None) -> Path | None:
-    """The data root that a user named.
-
-    Raises:
-        SweepError: it is no folder.
-    """
-    if data_root is not None and not data_root.is_dir():
-        raise SweepError(f"the data root {data_root} does not exist: name another with --data-root or SWEEP_DATA_ROOT")
-    return data_root
-
-
-def cache_folder() -> Path:
-    """Where decoded images and features are kept between runs."""
-    return Path(os.environ.get("SWEEP_CACHE") or platformdirs.user_cache_path("transfer-sweep"))
