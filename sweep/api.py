@@ -51,7 +51,7 @@ def run(
 ) -> RecordedExperiment:
     """Plan, run, resume, as ``python -m sweep run`` does: what has run already does not run again.
 
-    Call it from the main thread: an interruption (Ctrl-C, the kernel's stop button) lets running trials save themselves.
+    Call it from the main thread: an interruption (Ctrl-C, a kernel's stop button) lets running trials save themselves.
 
     Args:
         experiment: a name of ``search_spaces/``, a path to a YAML file, or what such a file holds with a ``name``; of a
@@ -116,7 +116,7 @@ def run(
     return RecordedExperiment(folder / loaded.name)
 
 
-def open(  # noqa: A001 - as transfer_sweep.open
+def open(
     folder: str | os.PathLike[str],
     *,
     criterion: str | None = None,
@@ -180,18 +180,30 @@ class RecordedExperiment:
     def trials(self) -> pd.DataFrame:
         """One row a trial, in the order of the plan.
 
-        Columns: ``id``, ``method``, ``source``, ``target``, ``backbone``, ``training``, ``few`` (target labels in words),
-        ``params`` (a dict), ``seed``, ``role`` (``search`` or ``confirm``), ``state``, ``budget`` (epochs of a whole run),
-        ``epoch`` (the last one reported), ``target_accuracy`` then and ``best_accuracy`` over all epochs, ``seconds``,
-        one column for each criterion that some trial recorded, and ``error`` (a traceback). What was not reported is
-        missing (NaN).
+        Columns: ``id``, ``method``, ``source``, ``target``, ``backbone``, ``training``, ``few`` (target labels in
+        words), ``params`` (a dict), ``seed``, ``role`` (``search`` or ``confirm``), ``state``, ``budget`` (epochs of a
+        whole run), ``epoch`` (the last one reported), ``target_accuracy`` then and ``best_accuracy`` over all epochs,
+        ``seconds``, one column for each criterion that some trial recorded, and ``error`` (a traceback). What was not
+        reported is missing (NaN).
         """
         from transfer_sweep.reports.selection import PER_TRIAL
 
         planned, reported = self._results.trials, self._results.candidates.set_index("id")
         criteria = [name for name in PER_TRIAL if name in reported and reported[name].notna().any()]
         measured = reported[["epoch", "target_accuracy", "best_accuracy", "seconds", *criteria]]
-        identity = ["id", "method", "source", "target", "backbone", "training", "few", "params", "seed", "role", "state"]
+        identity = [
+            "id",
+            "method",
+            "source",
+            "target",
+            "backbone",
+            "training",
+            "few",
+            "params",
+            "seed",
+            "role",
+            "state",
+        ]
         trials = planned[[*identity, "budget"]].join(measured, on="id").assign(error=planned["error"])
         return trials.assign(params=[json.loads(text) for text in trials["params"]]).reset_index(drop=True)
 
@@ -258,7 +270,8 @@ def _written(experiment: Mapping[str, Any], results: Path) -> str:
     Raises:
         SweepError: it has no name that a folder can have, or values that no file can hold.
     """
-    from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     name = experiment.get("name")
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):

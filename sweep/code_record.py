@@ -35,7 +35,7 @@ def code_digests(methods: Iterable[str]) -> dict[str, dict[str, str]]:
         methods: names.
 
     Returns:
-        ``{"code": {method: digest}, "plugins": {file or module: digest}}``; the latter is left out where there are none.
+        ``{"code": {method: digest}, "plugins": {file or module: digest}}``, without the latter where there are none.
     """
     code = {name: _digest(_sources_of(registry.get(name).__module__)) for name in sorted(methods)}
     found = {origin: _digest([text]) for origin, text in sorted(plugins.sources().items())}

@@ -232,4 +232,6 @@ class Run:
             },
         )
         ledger.set_meta("profile", self.experiment.profile)
-        ledger.add_environment(environment.record(self.options.arguments) | code_record.code_digests(self.experiment.methods))
+        ledger.add_environment(
+            environment.record(self.options.arguments) | code_record.code_digests(self.experiment.methods)
+        )

@@ -305,10 +305,10 @@ class _TextLoader(importlib.abc.ExecutionLoader):
     def __init__(self, path: Path, text: str) -> None:
         self._path, self._text = path, text
 
-    def get_filename(self, fullname: str) -> str:  # noqa: ARG002 - of one module
+    def get_filename(self, fullname: str) -> str:
         return str(self._path)
 
-    def get_source(self, fullname: str) -> str:  # noqa: ARG002 - of one module
+    def get_source(self, fullname: str) -> str:
         return self._text
 
 
@@ -380,7 +380,10 @@ def _check(kind: Kind, name: str, value: Any) -> None:
         raise PluginError(f"its {kind.word} {name!r} is none: {kind.base} is the class to build on")
     if kind is not Kind.BACKBONES and vars(cls).get("name") != name:
         raise PluginError(f"its {kind.word} {name!r} has to have name = {name!r}")
-    lacking = [*sorted(getattr(cls, "__abstractmethods__", ())), *(each for each in kind.wanted if not hasattr(value, each))]
+    lacking = [
+        *sorted(getattr(cls, "__abstractmethods__", ())),
+        *(each for each in kind.wanted if not hasattr(value, each)),
+    ]
     if lacking:
         raise PluginError(f"its {kind.word} {name!r} lacks {', '.join(lacking)}")
 

@@ -9,7 +9,8 @@ import typer
 from rich.markup import escape
 
 from transfer_sweep.sweep.cli import listing
-from transfer_sweep.sweep.cli.options import DataRoot, Plugins, err, existing_folder, new_table, out, say
+from transfer_sweep.sweep.cli.options import DataRoot, Plugins, err, new_table, out, say
+from transfer_sweep.sweep.environment import existing_folder
 from transfer_sweep.sweep.errors import SweepError
 
 if TYPE_CHECKING:

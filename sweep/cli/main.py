@@ -5,15 +5,17 @@ from __future__ import annotations
 import sqlite3
 import sys
 import warnings
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import transfer_sweep
-from transfer_sweep.sweep.cli.app import app
 from transfer_sweep.plugins import PluginWarning
+from transfer_sweep.sweep.cli.app import app
 from transfer_sweep.sweep.cli.options import err, say
 
 BAD_INPUT = 2
 """The exit code of what is refused."""
+
+_show_another = warnings.showwarning
 
 
 def run_app() -> None:
@@ -29,10 +31,19 @@ def run_app() -> None:
         _refuse(f"{error.filename or 'a file'}: {error.strerror or error}")
 
 
-def _show(message: Warning | str, category: type[Warning], file: str, line: int, *_: object) -> None:
-    """A warning on stderr: of a plug-in that is left out, in one line and without the line of code."""
-    text = str(message) if category is PluginWarning else warnings.formatwarning(message, category, file, line).rstrip()
-    say(f"warning: {text}")
+def _show(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning on stderr: that a plug-in is left out, without the line of our code that says so."""
+    if category is PluginWarning:
+        say(f"warning: {message}")
+    else:
+        _show_another(message, category, filename, lineno, file, line)
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -11,8 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from transfer_sweep import plugins
-from transfer_sweep.sweep.environment import cache_folder as cache_folder
-from transfer_sweep.sweep.environment import existing_folder as existing_folder
 
 
 def _use(files: list[Path] | None) -> list[Path] | None:

@@ -13,12 +13,11 @@ from transfer_sweep.sweep.cli.options import (
     Overrides,
     Plugins,
     Results,
-    cache_folder,
     err,
-    existing_folder,
     new_table,
     say,
 )
+from transfer_sweep.sweep.environment import cache_folder, existing_folder
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 from threadpoolctl import threadpool_limits
 
-from transfer_sweep.algorithms.networks.backbones import BACKBONES, build_backbone, code_of, extract_features, load_pretrained
+from transfer_sweep.algorithms.networks.backbones import (
+    BACKBONES,
+    build_backbone,
+    code_of,
+    extract_features,
+    load_pretrained,
+)
 from transfer_sweep.algorithms.representations.msda import MSDAParams, msda, span_coordinates
 from transfer_sweep.datasets.base import Dataset, Domain, Progress, Samples
 from transfer_sweep.datasets.io.cache import cached_array, content_key
