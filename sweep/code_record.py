@@ -54,6 +54,7 @@ def changed(ledger: Ledger, methods: Iterable[str]) -> list[str]:
     """
     now = code_digests(methods)
     files = {name: _file_of(registry.get(name).__module__) for name in now["code"]}
+    shared = {plugin.origin for plugin in plugins.in_use() if plugin.kind is not plugins.Kind.METHODS}
     runs = ledger.environments()
     trials = ledger.trials()
     trials = trials[trials["state"].isin(FINISHED) & trials["method"].isin(list(files))]
@@ -62,9 +63,9 @@ def changed(ledger: Ledger, methods: Iterable[str]) -> list[str]:
         then = _run_of(runs, started)
         if then.get("code", {}).get(method, now["code"][method]) != now["code"][method]:
             older[files[method]] += 1
-        for origin, digest in now.get("plugins", {}).items():
-            # A method's own file is spoken of above; any other plug-in may have had a part in any trial.
-            if origin != files[method] and then.get("plugins", {}).get(origin, digest) != digest:
+            continue
+        for origin in shared:  # data sets, criteria and backbones may have had a part in any trial
+            if then.get("plugins", {}).get(origin, now["plugins"][origin]) != now["plugins"][origin]:
                 older[origin] += 1
     return [
         f"{name} changed since {count} {'trial' if count == 1 else 'trials'} ran (they stay; --fresh runs them again)"
@@ -82,8 +83,7 @@ def _file_of(module: str) -> str:
     """What the user knows a method's module by: the file's name; of a package's plug-in the module's."""
     if module.startswith(_OURS):
         return f"{module.rpartition('.')[2]}.py"
-    titles = {plugin.module: plugin.origin for plugin in plugins.found(plugins.Kind.METHODS, ()).values()}
-    return titles.get(module, module)
+    return {plugin.module: plugin.origin for plugin in plugins.in_use()}.get(module, module)
 
 
 def _sources_of(module: str) -> list[str]:

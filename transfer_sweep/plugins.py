@@ -13,7 +13,6 @@ import hashlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
-import inspect
 import re
 import sys
 import warnings
@@ -204,19 +203,22 @@ def left_out() -> Mapping[str, str]:
     return dict(_state.left_out)
 
 
+def in_use() -> list[Plugin]:
+    """What this process has loaded: all that files define, and what packages offer of the kinds that were asked for."""
+    of_files = [plugin for file in _state.files.values() for plugin in file.plugins]
+    found = (plugin for sound in _state.found.values() for plugin in sound.values())
+    return [*of_files, *(plugin for plugin in found if plugin.origin not in _state.files)]
+
+
 def sources() -> dict[str, str]:
     """Origin → source text of every plug-in that this process has loaded."""
-    texts = {title: file.text for title, file in _state.files.items()}
-    plugins = (plugin for sound in _state.found.values() for plugin in sound.values())
-    return texts | {each.module: source_of(sys.modules[each.module]) for each in plugins if each.origin not in texts}
+    return {plugin.origin: source_of(sys.modules[plugin.module]) for plugin in in_use()}
 
 
 def source_of(module: ModuleType) -> str:
     """The source text of a loaded module; empty where it has none, as one in C."""
-    try:
-        return inspect.getsource(module)
-    except (OSError, TypeError):
-        return ""
+    loader = module.__spec__.loader if module.__spec__ is not None else None
+    return (loader.get_source(module.__name__) or "") if isinstance(loader, importlib.abc.InspectLoader) else ""
 
 
 def on_change(listener: Callable[[], object]) -> None:
