@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from ray import cloudpickle
 
+from tests.support.no_plugins import no_plugins
 from transfer_sweep import UserError, plugins
 from transfer_sweep.algorithms import registry as methods
 from transfer_sweep.algorithms.deep.dann import DANN
@@ -35,13 +36,9 @@ Site = Callable[[str, str, str], None]
 
 
 @pytest.fixture(autouse=True)
-def nothing_in_use(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each test begins and ends without plug-ins."""
-    monkeypatch.setattr(plugins, "_state", plugins._State(listeners=plugins._state.listeners))
-    plugins._state.changed()
-    yield
-    monkeypatch.undo()
-    plugins._state.changed()
+def none_in_use() -> Iterator[None]:
+    with no_plugins():
+        yield
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.no_plugins import no_plugins
 from tests.support.small_ledger import Run, write
 from transfer_sweep import plugins
 from transfer_sweep.algorithms import registry
@@ -42,10 +43,9 @@ class Luck(TrialCriterion):
 
 
 @pytest.fixture(autouse=True)
-def no_plug_ins_after() -> Iterator[None]:
-    yield
-    plugins._state.files.clear()
-    plugins._state.changed()
+def none_in_use() -> Iterator[None]:
+    with no_plugins():
+        yield
 
 
 def _use(folder: Path, name: str, text: str) -> None:
