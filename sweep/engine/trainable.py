@@ -217,12 +217,14 @@ class TransferTrial(tune.Trainable):
         except Exception as error:
             self._failure = self._describe(error)
         state, error_text = self._failure or (TrialState.DONE if self._finished else TrialState.RUNNING, "")
+        if scored is None or self._failure is not None:  # a criterion of a plug-in may be unknown here then
+            score = selection.guarded(None, None)
+        else:
+            score = selection.guarded_score(scored.criteria, self._shared.criterion)
         report = TrialReport(
             epochs=epochs,
             epoch=self._epoch,
-            score=selection.guarded_score(
-                scored.criteria if scored and self._failure is None else {}, self._shared.criterion
-            ),
+            score=score,
             state=state,
             artefacts=kept,
             error=error_text,
