@@ -1,6 +1,6 @@
-"""What a notebook or a script calls: ``transfer_sweep.run``, ``open`` and ``load_model``.
+"""What a notebook or a script calls: ``transfer_sweep.run`` and ``transfer_sweep.open``.
 
-They do what the commands ``run``, ``report`` and ``predict`` do, and raise where those end in one line: a
+They do what the commands ``run`` and ``report`` do, and raise where those end in one line: a
 :class:`transfer_sweep.UserError` with the same text. See ``docs/api.md``.
 """
 
