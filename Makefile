@@ -30,7 +30,7 @@ lint: install $(LINKS)  ## format, style, types, import arrows
 # transfer_sweep, which is set as it is imported.
 $(LINKS): Makefile
 	rm -rf $@ && mkdir -p $@/transfer_sweep
-	ln -s $(CURDIR)/transfer_sweep/__init__.py $(addprefix $(CURDIR)/,sweep algorithms datasets reports search_spaces) $@/transfer_sweep
+	ln -s $(CURDIR)/transfer_sweep/*.py $(addprefix $(CURDIR)/,sweep algorithms datasets reports search_spaces) $@/transfer_sweep
 	ln -s $(CURDIR)/tests $(CURDIR)/benchmarks $@
 
 # It writes its findings to a file, and none where it cannot ask (it ends with 1 then, too).

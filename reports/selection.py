@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from transfer_sweep import plugins
 from transfer_sweep.reports.criteria import registry
 from transfer_sweep.reports.criteria.base import EnsembleCriterion, Evidence, MeanRank, Need, TrialCriterion
 from transfer_sweep.reports.criteria.outputs import Outputs
@@ -30,19 +31,21 @@ STOPPING = "information_maximization"
 """What early stopping compares where the criterion that chooses cannot stop."""
 ORACLE = "oracle"
 
-CRITERIA: dict[str, str] = {name: each.text for name, each in registry.find().items()}
+CRITERIA: Mapping[str, str] = registry.Selected(lambda each: each.text)
 """Everything that can choose, and what it is."""
 
-PER_TRIAL = {name: each for name, each in registry.find().items() if isinstance(each, TrialCriterion)}
+PER_TRIAL = registry.of_kind(TrialCriterion)  # type: ignore[type-abstract]
 """Criteria by which a trial scores itself: they can stop trials, and choose."""
 
-ENSEMBLES = {name: each for name, each in registry.find().items() if isinstance(each, EnsembleCriterion)}
+ENSEMBLES = registry.of_kind(EnsembleCriterion)  # type: ignore[type-abstract]
 """Criteria that compare a trial's predictions with those of others."""
 
-RANKED = {name: each for name, each in registry.find().items() if isinstance(each, MeanRank)}
+RANKED = registry.of_kind(MeanRank)
 """Criteria that are the mean of a trial's ranks in its cell by others."""
 
-_FROM_LOGITS = [name for name, each in PER_TRIAL.items() if each.needs == {Need.PREDICTIONS}]
+_FROM_LOGITS = registry.Selected(
+    lambda each: each if isinstance(each, TrialCriterion) and each.needs == {Need.PREDICTIONS} else None
+)
 """What can be computed from stored predictions where a trial has not recorded it."""
 
 CELL = ["dataset", "method", "source", "target", "protocol"]
@@ -203,10 +206,10 @@ def choose(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataFrame:
         ``score`` added.
 
     Raises:
-        KeyError: there is no such criterion.
+        UnknownNameError: there is no such criterion; it is a KeyError.
     """
     if criterion not in (*CRITERIA, ORACLE):
-        raise KeyError(f"no criterion {criterion!r}: there are {', '.join(CRITERIA)}")
+        raise plugins.unknown(plugins.Kind.CRITERIA, criterion, CRITERIA)
     rows = _competing(candidates)
     rows = rows.assign(selection=criterion, score=_scores(rows, criterion))
     order = rows.sort_values("score", ascending=False, kind="stable")

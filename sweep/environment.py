@@ -12,7 +12,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+
 import transfer_sweep
+from transfer_sweep.sweep.errors import SweepError
 
 transfer_sweep.refuse_bare(__name__)
 
@@ -34,10 +37,30 @@ def memory_gib() -> float | None:
         return None
 
 
-def record() -> dict[str, Any]:
-    """Commit, versions, hardware, and the command as it was typed, in values that JSON knows."""
+def existing_folder(data_root: Path | None) -> Path | None:
+    """The data root that a user named.
+
+    Raises:
+        SweepError: it is no folder.
+    """
+    if data_root is not None and not data_root.is_dir():
+        raise SweepError(f"the data root {data_root} does not exist: name another with --data-root or SWEEP_DATA_ROOT")
+    return data_root
+
+
+def cache_folder() -> Path:
+    """Where decoded images and features are kept between runs."""
+    return Path(os.environ.get("SWEEP_CACHE") or platformdirs.user_cache_path("transfer-sweep"))
+
+
+def record(arguments: Sequence[str] | None = None) -> dict[str, Any]:
+    """Commit, versions, hardware, and the command as it was typed, in values that JSON knows.
+
+    Args:
+        arguments: of the command; None: this process's.
+    """
     return {
-        "command": command(sys.argv[1:]),
+        "command": command(sys.argv[1:] if arguments is None else arguments),
         "commit": _commit(),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
         "hardware": {
@@ -66,7 +89,7 @@ def command(arguments: Sequence[str]) -> str:
             if not equals:
                 next(left, None)
             continue
-        told.append(Path(argument).name if argument.endswith((".yaml", ".yml")) else argument)
+        told.append(Path(argument).name if argument.endswith((".yaml", ".yml", ".py")) else argument)
     return shlex.join(["python", "-m", "sweep", *told])
 
 

@@ -18,7 +18,7 @@ from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.reports.ledger.artefacts import remove_unfinished
 from transfer_sweep.reports.ledger.ledger import FILE, Ledger
 from transfer_sweep.reports.ledger.records import Pair, Trial, TrialState
-from transfer_sweep.sweep import environment
+from transfer_sweep.sweep import code_record, environment
 from transfer_sweep.sweep.config.schema import Experiment
 from transfer_sweep.sweep.engine.checkpoint_storage import open_storage, remove_checkpoints
 from transfer_sweep.sweep.engine.cluster import Cluster
@@ -51,6 +51,7 @@ class RunOptions:
         tensorboard: write TensorBoard's files into the experiment's folder.
         skip_damaged: leave damaged pictures of the user's own out, and count them.
         minutes: after which to stop, with the best answer so far; None: when all is done.
+        arguments: the same run as the command line has it, for the record; None: it is how this process was started.
     """
 
     results: Path
@@ -62,6 +63,7 @@ class RunOptions:
     tensorboard: bool = False
     skip_damaged: bool = False
     minutes: float | None = None
+    arguments: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ class Run:
         with Ledger(self.folder / FILE, write=True) as ledger:
             if options.fresh:
                 ledger.forget(ledger.ids(self._is_of_plan))
+            for line in code_record.changed(ledger, experiment.methods):
+                self._say(line)
             self._record(ledger)
             self._data.check(ledger, self.wanted())  # data that changed is said before "done", too
             storage = open_storage(ledger, options.storage, options.results, experiment.name, self._say)
@@ -249,4 +253,6 @@ class Run:
             },
         )
         ledger.set_meta("profile", self.experiment.profile)
-        ledger.add_environment(environment.record())
+        ledger.add_environment(
+            environment.record(self.options.arguments) | code_record.code_digests(self.experiment.methods)
+        )

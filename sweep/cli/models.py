@@ -12,14 +12,14 @@ from transfer_sweep.sweep.cli.options import (
     RESULTS,
     DataRoot,
     Name,
+    Plugins,
     Results,
-    cache_folder,
     err,
-    existing_folder,
     new_table,
     out,
     say,
 )
+from transfer_sweep.sweep.environment import cache_folder, existing_folder
 from transfer_sweep.sweep.errors import SweepError
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ Cell = Annotated[
 ]
 
 
-def evaluate(name: Name, cell: Cell, data_root: DataRoot = None, results: Results = RESULTS) -> None:
+def evaluate(
+    name: Name, cell: Cell, data_root: DataRoot = None, results: Results = RESULTS, _plugins: Plugins = None
+) -> None:
     """A cell's saved model on its target: accuracy and confusion matrix."""
     model = _saved_model(name, cell, data_root, results)
     found = model.evaluate()
@@ -58,6 +60,7 @@ def predict(
     ] = None,
     data_root: DataRoot = None,
     results: Results = RESULTS,
+    _plugins: Plugins = None,
 ) -> None:
     """Classify pictures with a cell's saved model."""
     if annotate is not None and annotate.suffix.lower() != ".png":

@@ -6,12 +6,18 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-import platformdirs
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from transfer_sweep.sweep.errors import SweepError
+from transfer_sweep import plugins
+
+
+def _use(files: list[Path] | None) -> list[Path] | None:
+    """Before anything is looked up by its name."""
+    plugins.use(files or [])
+    return files
+
 
 Name = Annotated[str, typer.Argument(help="An experiment of search_spaces/, or a path to a YAML file.")]
 Results = Annotated[Path, typer.Option("--results", envvar="SWEEP_RESULTS", help="Folder of results.")]
@@ -21,6 +27,16 @@ DataRoot = Annotated[
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override a value of the file: path.to.value=…")]
 ChoosingCriterion = Annotated[
     str | None, typer.Option("--criterion", help="Chooses trials; the experiment's own if absent.")
+]
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--plugin",
+        envvar="SWEEP_PLUGINS",
+        callback=_use,
+        is_eager=True,
+        help="A Python file of methods, data sets, criteria or backbones; may be repeated.",
+    ),
 ]
 
 RESULTS = Path("results")
@@ -51,19 +67,3 @@ def new_table(*columns: str, title: str | None = None) -> Table:
     for column in columns:
         table.add_column(column)
     return table
-
-
-def existing_folder(data_root: Path | None) -> Path | None:
-    """The data root that a user named.
-
-    Raises:
-        SweepError: it is no folder.
-    """
-    if data_root is not None and not data_root.is_dir():
-        raise SweepError(f"the data root {data_root} does not exist: name another with --data-root or SWEEP_DATA_ROOT")
-    return data_root
-
-
-def cache_folder() -> Path:
-    """Where decoded images and features are kept between runs."""
-    return Path(os.environ.get("SWEEP_CACHE") or platformdirs.user_cache_path("transfer-sweep"))

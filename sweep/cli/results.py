@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from transfer_sweep.reports.formats import Format
-from transfer_sweep.sweep.cli.options import RESULTS, ChoosingCriterion, Name, Overrides, Results, out, say
+from transfer_sweep.sweep.cli.options import RESULTS, ChoosingCriterion, Name, Overrides, Plugins, Results, out, say
 from transfer_sweep.sweep.errors import SweepError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def status(
     name: Name,
     results: Results = RESULTS,
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew while trials report.")] = False,
+    _plugins: Plugins = None,
 ) -> None:
     """What is done, running, stopped and failed, while an experiment runs or after."""
     path = _ledger_of(name, results)
@@ -97,6 +98,7 @@ def report(
         ),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Write the page anew while trials report.")] = False,
+    _plugins: Plugins = None,
 ) -> None:
     """Tables beside the published numbers: on stdout, in files, or as a page."""
     if watch and format_ not in (None, Format.HTML):
@@ -182,6 +184,7 @@ def _check_criterion(name: str | None) -> None:
 
 def criteria(
     files: Annotated[list[Path], typer.Argument(help="Trials of runs: the *.trials.csv.gz beside their reports.")],
+    _plugins: Plugins = None,
 ) -> None:
     """Which criterion to trust: what choosing by each costs against the oracle, over recorded runs."""
     from transfer_sweep.reports import regret
@@ -200,7 +203,11 @@ def criteria(
 
 
 def stopping(
-    name: Name, results: Results = RESULTS, overrides: Overrides = None, criterion: ChoosingCriterion = None
+    name: Name,
+    results: Results = RESULTS,
+    overrides: Overrides = None,
+    criterion: ChoosingCriterion = None,
+    _plugins: Plugins = None,
 ) -> None:
     """What early stopping would have saved and cost, replayed over a run that had none."""
     from transfer_sweep.reports.formats import markdown

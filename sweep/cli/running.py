@@ -11,13 +11,13 @@ from transfer_sweep.sweep.cli.options import (
     RESULTS,
     DataRoot,
     Overrides,
+    Plugins,
     Results,
-    cache_folder,
     err,
-    existing_folder,
     new_table,
     say,
 )
+from transfer_sweep.sweep.environment import cache_folder, existing_folder
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -58,6 +58,7 @@ def run(
     minutes: Annotated[
         float | None, typer.Option(min=0.1, help="Stop after so long, with the best answer so far; again goes on.")
     ] = None,
+    _plugins: Plugins = None,
 ) -> None:
     """Plan, run, resume: running an experiment again continues where it stopped."""
     if name is None:

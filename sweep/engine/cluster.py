@@ -72,6 +72,8 @@ class Cluster:
         """
         if self._connected:
             return
+        if ray.is_initialized():
+            raise SweepError("this process uses Ray already: call ray.shutdown() first")
         for key, value in _RAY_SETTINGS.items():
             os.environ.setdefault(key, value)
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -103,6 +105,12 @@ class Cluster:
         # Few enough to keep the order given, enough that no slot is idle and no actor is thrown away.
         os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(max(4, 2 * int(self.cores()))))
         self._tell(context.dashboard_url)
+
+    def close(self) -> None:
+        """End what :meth:`connect` began: a process may run several experiments, one after another."""
+        if self._connected:
+            ray.shutdown()
+            self._connected = False
 
     def _tell(self, dashboard: str | None) -> None:
         """Where this run is to be watched."""

@@ -14,6 +14,7 @@ import ray
 from rich.console import Console
 
 from transfer_sweep.datasets.base import Dataset
+from transfer_sweep.plugins import Bundle
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import Trial, TrialState
@@ -121,6 +122,7 @@ class Engine:
 
     def _shared(self) -> Shared:
         return Shared(
+            plugins=Bundle.in_use(),
             specs={},
             domains=self._store.domains,
             storage=self._storage,

@@ -27,6 +27,7 @@ from threadpoolctl import threadpool_limits
 
 from transfer_sweep.algorithms.base import Algorithm
 from transfer_sweep.datasets.base import Domain, Samples
+from transfer_sweep.plugins import Bundle
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.artefacts import FEATURES, LOGITS, MODEL, save_features, save_predictions
 from transfer_sweep.reports.ledger.records import EpochReport, Trial, TrialState
@@ -67,6 +68,7 @@ class Shared:
     """What all trials of a pass share; large arrays by reference into Ray's object store.
 
     Attributes:
+        plugins: those in use, first: what is unpickled after them may be theirs.
         specs: trial id → its spec.
         domains: (domain, representation) → reference to ``(inputs, labels, test inputs, test labels)``.
         storage: where checkpoints lie.
@@ -81,6 +83,7 @@ class Shared:
         memory: of the GPU that a trial sees.
     """
 
+    plugins: Bundle
     specs: dict[str, TrialSpec]
     domains: dict[tuple[str, str], ray.ObjectRef[Any]]
     storage: Storage
@@ -101,7 +104,11 @@ class Shared:
             trial: which.
             device: where it computes.
             domains: keeps what this process has looked up.
+
+        Raises:
+            PluginError: a plug-in is missing, broken or another in this process.
         """
+        self.plugins.check()
         protocol = trial.protocol
         weights = self.pretrained.get(protocol.backbone) if protocol.training == "finetune" else None
         for name in trial.pair:
@@ -210,12 +217,14 @@ class TransferTrial(tune.Trainable):
         except Exception as error:
             self._failure = self._describe(error)
         state, error_text = self._failure or (TrialState.DONE if self._finished else TrialState.RUNNING, "")
+        if scored is None or self._failure is not None:  # a criterion of a plug-in may be unknown here then
+            score = selection.guarded(None, None)
+        else:
+            score = selection.guarded_score(scored.criteria, self._shared.criterion)
         report = TrialReport(
             epochs=epochs,
             epoch=self._epoch,
-            score=selection.guarded_score(
-                scored.criteria if scored and self._failure is None else {}, self._shared.criterion
-            ),
+            score=score,
             state=state,
             artefacts=kept,
             error=error_text,

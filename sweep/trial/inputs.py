@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 from threadpoolctl import threadpool_limits
 
-from transfer_sweep.algorithms.networks.backbones import BACKBONES, build_backbone, extract_features, load_pretrained
+from transfer_sweep.algorithms.networks.backbones import (
+    BACKBONES,
+    build_backbone,
+    code_of,
+    extract_features,
+    load_pretrained,
+)
 from transfer_sweep.algorithms.representations.msda import MSDAParams, msda, span_coordinates
 from transfer_sweep.datasets.base import Dataset, Domain, Progress, Samples
 from transfer_sweep.datasets.io.cache import cached_array, content_key
@@ -136,7 +142,7 @@ class _Frozen:
             raise SweepError(f"frozen features need a pretrained backbone ({', '.join(BACKBONES)}), not {backbone!r}")
         self._name, self._cache, self._progress = backbone, cache, progress
         state = load_pretrained(backbone, weights)
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(code_of(backbone).encode())
         for key in sorted(state):
             digest.update(key.encode())
             digest.update(state[key].contiguous().view(-1).view(torch.uint8).numpy().tobytes())

@@ -69,6 +69,7 @@ def test_a_wheel_holds_every_file_of_the_parts(wheel: Path) -> None:
     wanted = {f"transfer_sweep/{file.relative_to(ROOT).as_posix()}" for file in files if file.suffix != ".pyc"}
     assert {name for name in _names(wheel) if name.startswith("transfer_sweep/")} == {
         "transfer_sweep/__init__.py",
+        "transfer_sweep/plugins.py",
         *wanted,
     }
     for name in ("search_spaces/quickstart.yaml", "reports/paper_results.csv", "reports/formats/page/page.css"):

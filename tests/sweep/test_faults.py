@@ -16,6 +16,7 @@ from tests.support.malicious import Malicious
 from tests.support.small_ledger import RUNS, Run, write
 from tests.support.whole_run import DIE_AFTER, EXPERIMENT, read, run
 from transfer_sweep.datasets.offline_digits import OfflineDigits, OfflineDigitsOptions
+from transfer_sweep.plugins import Bundle
 from transfer_sweep.reports import report as reports
 from transfer_sweep.reports.ledger import ledger as ledger_module
 from transfer_sweep.reports.ledger.ledger import Ledger, LedgerError
@@ -59,6 +60,7 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TransferTrial:
     monkeypatch.setattr(trainable.gc, "freeze", lambda: None)
     storage = Storage.of(str(tmp_path), "deep")
     shared = Shared(
+        plugins=Bundle.in_use(),
         specs={row.id: TrialSpec(row)},
         domains=domains,
         storage=storage,

@@ -1,0 +1,341 @@
+"""What a notebook or a script calls: ``transfer_sweep.run`` and ``transfer_sweep.open``.
+
+They do what the commands ``run`` and ``report`` do, and raise where those end in one line: a
+:class:`transfer_sweep.UserError` with the same text. See ``docs/api.md``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import transfer_sweep
+from transfer_sweep import plugins as plugin_files
+from transfer_sweep.sweep.environment import cache_folder, existing_folder
+from transfer_sweep.sweep.errors import SweepError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+    from transfer_sweep.reports.document.elements import Block, Cell, Table
+    from transfer_sweep.reports.results import Results
+
+transfer_sweep.refuse_bare(__name__)
+
+
+class FailedTrialsWarning(UserWarning):
+    """Some trials of a run failed; the others stand, and another run tries these again."""
+
+
+def run(
+    experiment: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    results: str | os.PathLike[str] | None = None,
+    data_root: str | os.PathLike[str] | None = None,
+    only: Sequence[str] = (),
+    overrides: Mapping[str, Any] | None = None,
+    profile: str | None = None,
+    fresh: bool = False,
+    max_concurrent: int | None = None,
+    address: str | None = None,
+    storage: str | None = None,
+    plugins: Sequence[str | os.PathLike[str]] | None = None,
+    quiet: bool = False,
+) -> RecordedExperiment:
+    """Plan, run, resume, as ``python -m sweep run`` does: what has run already does not run again.
+
+    Call it from the main thread: an interruption (Ctrl-C, a kernel's stop button) lets running trials save themselves.
+
+    Args:
+        experiment: a name of ``search_spaces/``, a path to a YAML file, or what such a file holds with a ``name``; of a
+            mapping the file ``<results>/<name>/<name>.yaml`` is written, which the command line takes, too.
+        results: folder of results; None: SWEEP_RESULTS, or ``results``.
+        data_root: folder of the data sets; None: SWEEP_DATA_ROOT, or none at all.
+        only: which trials to run, ``"method=a,b"`` or ``"pair=source-target"`` each.
+        overrides: values of the file to replace, by their paths: ``{"epochs": 5, "early_stopping.scheduler": "none"}``.
+        profile: one of the experiment's; None: the first run's, or what fits this machine.
+        fresh: forget earlier results of these trials.
+        max_concurrent: trials at a time; None: as many as fit.
+        address: of a running Ray cluster (``auto``, or host:port); None: a Ray of this call alone.
+        storage: where trials save themselves, see ``--storage``.
+        plugins: Python files of methods, data sets, criteria or backbones; None: those of SWEEP_PLUGINS.
+        quiet: show no progress.
+
+    Returns:
+        What is recorded by then. Where trials failed, a :class:`FailedTrialsWarning` says how many.
+
+    Raises:
+        transfer_sweep.UserError: bad input, or a situation that the user can mend; one line.
+        KeyboardInterrupt: it was interrupted; what had run stays, and another call continues.
+
+    Examples:
+        >>> import transfer_sweep
+        >>> done = transfer_sweep.run("quickstart", only=["method=tca"], quiet=True)  # doctest: +SKIP
+        >>> done.choices[["method", "source", "target", "target_accuracy_mean"]]  # doctest: +SKIP
+    """
+    from transfer_sweep.sweep.config import loader
+    from transfer_sweep.sweep.engine.cluster import Cluster
+    from transfer_sweep.sweep.planning.filters import Filter
+    from transfer_sweep.sweep.planning.profiles import choose_profile
+    from transfer_sweep.sweep.runner import Run, RunOptions
+
+    _use_plugins(plugins)
+    folder = _results_folder(results)
+    name = _written(experiment, folder) if isinstance(experiment, Mapping) else os.fspath(experiment)
+    assignments = [f"{key}={json.dumps(value)}" for key, value in (overrides or {}).items()]
+    root = os.environ.get("SWEEP_DATA_ROOT") if data_root is None else data_root
+    console = _console(quiet)
+    cluster = Cluster(console, address, max_concurrent)
+    try:
+        chosen, _ = choose_profile(name, profile, folder, lambda: cluster.gpus() > 0)
+        loaded = loader.load(name, chosen, assignments)
+        options = RunOptions(
+            results=folder,
+            data_root=existing_folder(Path(root) if root else None),
+            cache=cache_folder(),
+            only=Filter.parse(list(only), loaded),
+            fresh=fresh,
+            storage=storage,
+            arguments=_arguments(name, only, assignments, profile, fresh),
+        )
+        outcome = Run(loaded, options, console, cluster).execute()
+    finally:
+        cluster.close()
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    lost = sum(count for state, count in outcome.states.items() if state.lost)
+    if lost:
+        warnings.warn(f"{lost} of {sum(outcome.states.values())} trials failed", FailedTrialsWarning, stacklevel=2)
+    return RecordedExperiment(folder / loaded.name)
+
+
+def open(
+    folder: str | os.PathLike[str],
+    *,
+    criterion: str | None = None,
+    everything: bool = False,
+    plugins: Sequence[str | os.PathLike[str]] | None = None,
+) -> RecordedExperiment:
+    """What an experiment has recorded so far, while it runs or after.
+
+    Args:
+        folder: of the experiment, ``<results>/<name>``.
+        criterion: what chooses trials; None: the experiment's own.
+        everything: trials of former plans, too.
+        plugins: as for :func:`run`; a criterion of a plug-in needs its file.
+
+    Raises:
+        transfer_sweep.UserError: there is no ledger, or no such criterion; one line.
+
+    Examples:
+        >>> import transfer_sweep
+        >>> transfer_sweep.open("results/never_run")
+        Traceback (most recent call last):
+        transfer_sweep.reports.ledger.ledger.LedgerError: no results at results/never_run: `python -m sweep run never_run` first
+    """  # noqa: E501 - the error is one line
+    _use_plugins(plugins)
+    return RecordedExperiment(Path(folder), criterion, everything)
+
+
+class RecordedExperiment:
+    """The results of an experiment as tables. It is read once: :func:`open` it again for what came since.
+
+    Accuracies are percentages.
+
+    Args:
+        folder: of the experiment.
+        criterion: what chooses trials; None: the experiment's own.
+        everything: trials of former plans, too.
+
+    Raises:
+        transfer_sweep.UserError: see :func:`open`.
+    """
+
+    def __init__(self, folder: Path, criterion: str | None = None, everything: bool = False) -> None:
+        from transfer_sweep.reports import results
+        from transfer_sweep.reports.ledger.ledger import FILE
+
+        self.folder = folder
+        self._ledger, self._everything = folder / FILE, everything
+        self._results: Results = results.read(self._ledger, criterion, everything)
+
+    @property
+    def name(self) -> str:
+        """The experiment's."""
+        return self._results.name
+
+    @property
+    def criterion(self) -> str:
+        """What chose the trials of :attr:`choices`."""
+        return self._results.criterion
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row a trial, in the order of the plan.
+
+        Columns: ``id``, ``method``, ``source``, ``target``, ``backbone``, ``training``, ``few`` (target labels in
+        words), ``params`` (a dict), ``seed``, ``role`` (``search`` or ``confirm``), ``state``, ``budget`` (epochs of a
+        whole run), ``epoch`` (the last one reported), ``target_accuracy`` then and ``best_accuracy`` over all epochs,
+        ``seconds``, one column for each criterion that some trial recorded, and ``error`` (a traceback). What was not
+        reported is missing (NaN).
+        """
+        from transfer_sweep.reports.selection import PER_TRIAL
+
+        planned, reported = self._results.trials, self._results.candidates.set_index("id")
+        criteria = [name for name in PER_TRIAL if name in reported and reported[name].notna().any()]
+        measured = reported[["epoch", "target_accuracy", "best_accuracy", "seconds", *criteria]]
+        identity = [
+            "id",
+            "method",
+            "source",
+            "target",
+            "backbone",
+            "training",
+            "few",
+            "params",
+            "seed",
+            "role",
+            "state",
+        ]
+        trials = planned[[*identity, "budget"]].join(measured, on="id").assign(error=planned["error"])
+        return trials.assign(params=[json.loads(text) for text in trials["params"]]).reset_index(drop=True)
+
+    @cached_property
+    def choices(self) -> pd.DataFrame:
+        """The chosen trial of each cell (method × pair under one protocol), as the CSV of a report has them.
+
+        Each cell has two rows: ``selection`` is the criterion, or ``oracle`` (the best target accuracy, for reporting
+        only). ``target_accuracy_mean`` and ``_std`` are over ``seeds`` runs; ``params`` is a dict, ``trial`` an id of
+        :attr:`trials`, ``paper`` the published number where there is one.
+        """
+        from transfer_sweep.reports.formats.data import COLUMNS
+
+        records = self._results.records
+        rows = records[[name for name in COLUMNS if name in records and name != "experiment"]]
+        return rows.assign(params=[json.loads(text) for text in rows["params"]]).reset_index(drop=True)
+
+    @cached_property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables of the report, by their captions; numbers where a cell stands for one, else its text."""
+        from transfer_sweep.reports import report
+
+        found: dict[str, pd.DataFrame] = {}
+        for table in _tables_of(report.blocks(self._results)):
+            caption, number = table.caption, 1
+            while caption in found:
+                number += 1
+                caption = f"{table.caption} ({number})"
+            found[caption] = _as_frame(table)
+        return found
+
+    def report(self, form: str = "md") -> str:
+        """The report as one text.
+
+        Args:
+            form: ``md``, ``html``, ``tex``, ``csv`` or ``json``.
+
+        Raises:
+            ValueError: there is no such form.
+        """
+        from transfer_sweep.reports import report
+        from transfer_sweep.reports.formats import Format
+
+        return report.render([self._ledger], Format(form), self.criterion, self._everything)
+
+    def __repr__(self) -> str:
+        states = ", ".join(f"{count} {state}" for state, count in sorted(self._results.states.items()))
+        return f"<{self.name}: {len(self._results.trials)} trials ({states}), chosen by {self.criterion}>"
+
+
+def _use_plugins(files: Sequence[str | os.PathLike[str]] | None) -> None:
+    if files is None:
+        files = [file for file in os.environ.get("SWEEP_PLUGINS", "").split(os.pathsep) if file]
+    plugin_files.use(map(Path, files))
+
+
+def _results_folder(results: str | os.PathLike[str] | None) -> Path:
+    return Path(os.environ.get("SWEEP_RESULTS") or "results") if results is None else Path(results)
+
+
+def _written(experiment: Mapping[str, Any], results: Path) -> str:
+    """The file of an experiment that is given as a mapping.
+
+    Raises:
+        SweepError: it has no name that a folder can have, or values that no file can hold.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    name = experiment.get("name")
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
+        raise SweepError(f"an experiment that is no file needs a 'name' of letters, digits and _.- (it is {name!r})")
+    file = results / name / f"{name}.yaml"
+    content = {key: _plain(value) for key, value in experiment.items() if key != "name"}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    yaml = YAML(typ="safe", pure=True)
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    part = file.with_suffix(".part")
+    try:
+        with part.open("w", encoding="utf-8") as stream:
+            yaml.dump(content, stream)
+        part.replace(file)
+    except YAMLError as error:
+        raise SweepError(f"{name}: a file cannot hold this: {' '.join(str(error).split())}") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return str(file)
+
+
+def _plain(value: Any) -> Any:
+    """A value as YAML has it: paths as absolute ones, since a file may be read from another folder."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return str(value.absolute()) if isinstance(value, Path) else value
+
+
+def _arguments(
+    name: str, only: Iterable[str], assignments: Iterable[str], profile: str | None, fresh: bool
+) -> tuple[str, ...]:
+    """The same run as the command line would have it, for the record."""
+    options = [("--only", each) for each in only] + [("--set", each) for each in assignments]
+    options += [] if profile is None else [("--profile", profile)]
+    return ("run", name, *(word for option in options for word in option), *(("--fresh",) if fresh else ()))
+
+
+def _console(quiet: bool) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, quiet=quiet, force_jupyter=False)
+
+
+def _tables_of(blocks: Iterable[Block]) -> Iterator[Table]:
+    from transfer_sweep.reports.document.elements import Fold, Table, Variants
+
+    for block in blocks:
+        if isinstance(block, Fold):
+            yield from _tables_of(block.blocks)
+        elif isinstance(block, Variants):
+            yield from block.on_paper()
+        elif isinstance(block, Table):
+            yield block
+
+
+def _as_frame(table: Table) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame([[_value(cell) for cell in row] for row in table.rows], columns=list(table.headers))
+
+
+def _value(cell: Cell | str) -> float | str:
+    if isinstance(cell, str):
+        return cell
+    return cell.text if cell.value != cell.value else cell.value
