@@ -34,6 +34,7 @@ from transfer_sweep.sweep.progress.live_view import LiveView, ProgressPrinter
 from transfer_sweep.sweep.progress.run_state import RunState, scores_of
 from transfer_sweep.sweep.resources import gpu_memory, shares
 from transfer_sweep.sweep.stopping.rungs import Rungs
+from transfer_sweep.sweep.trial.model_files import Preparation
 from transfer_sweep.sweep.trial.report import TrialEvent
 
 
@@ -125,6 +126,7 @@ class Engine:
             node=ray.get_runtime_context().get_node_id(),
             epochs=self._experiment.epochs,
             num_classes=len(self._dataset.classes),
+            preparations={name: Preparation.of(self._dataset, name) for name in self._dataset.domains},
             criterion=self._experiment.stopping_criterion,
             checkpoint_seconds=self._experiment.checkpoint_seconds,
             pretrained=self._store.pretrained,
