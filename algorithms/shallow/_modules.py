@@ -5,6 +5,7 @@ What is learned is held as buffers. The NumPy code beside is what trains and sco
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,7 @@ class NearestNeighbor(nn.Module):
         order = np.argsort(labels, kind="stable")
         self.register_buffer("references", _tensor(references[order]))
         ends = np.searchsorted(labels[order], np.arange(num_classes + 1)).tolist()
-        self.bounds = list(zip(ends[:-1], ends[1:], strict=True))  # of each class, in the sorted references
+        self.bounds = list(pairwise(ends))  # of each class, in the sorted references
 
     def forward(self, inputs: Tensor) -> Tensor:
         distances = _squared_distances(inputs, self.references).sqrt()

@@ -305,6 +305,11 @@ class TCA(ShallowMethod):
         samples = unit_rows(arrays["samples"].astype(np.float64)) if "samples" in arrays else self._kernel.samples
         self._kernel.restore(samples, arrays.get("map"), state["sigma"])
 
+    @property
+    def compares_with_samples(self) -> bool:
+        """Always."""
+        return True
+
     def represent_modules(self) -> list[nn.Module]:
         """Unit length, the kernel, the components, unit length."""
         from transfer_sweep.algorithms.shallow import _modules  # noqa: PLC0415 - most uses need no torch

@@ -23,6 +23,7 @@ from transfer_sweep.sweep.cli.options import (
     say,
 )
 from transfer_sweep.sweep.errors import SweepError
+from transfer_sweep.sweep.trial.forms import ExportFormat
 
 if TYPE_CHECKING:
     from transfer_sweep.sweep.trial.predictions import Answer, Listing
@@ -114,6 +115,32 @@ def predict(
         raise typer.Exit(1)
 
 
+def export(
+    name: Name,
+    output: Annotated[Path, typer.Option("--out", help="A folder: for the model, its classes and its card.")],
+    form: Annotated[
+        ExportFormat, typer.Option("--format", help="onnx needs transfer-sweep[export]; the others nothing more.")
+    ] = ExportFormat.ONNX,
+    cell: RecommendedCell = None,
+    pair: OfPair = None,
+    overwrite: Overwrite = False,
+    data_root: DataRoot = None,
+    results: Results = RESULTS,
+) -> None:
+    """A saved model as one file for use elsewhere: raw pixels or vectors in, logits and probabilities out."""
+    from transfer_sweep.sweep.trial import export as exporting
+    from transfer_sweep.sweep.trial.model_card import model_card
+
+    exporting.check_packages(form)
+    exporting.check_folder(output, form, overwrite)
+    chosen, model = _saved_model(name, cell, pair, data_root, results, device="cpu")
+    if cell is None:
+        say(f"{chosen.cell} is exported, recommended by {chosen.criterion}")
+    path, check = exporting.export(model, form, output, lambda c, used: model_card(model, chosen, form, c, used))
+    say(str(check))
+    say(f"wrote {path}, {path.with_name('classes.json').name} and {path.with_name('README.md').name}")
+
+
 def _check(listing: Listing, model: SavedModel, annotate: Path | None) -> None:
     """Say what was left out, and refuse where nothing is left."""
     if listing.left_out:
@@ -158,10 +185,15 @@ def _draw(model: SavedModel, listing: Listing, answers: Sequence[Answer], annota
 
 
 def _saved_model(
-    name: str, cell: str | None, pair: str | None, data_root: Path | None, results: Path
+    name: str,
+    cell: str | None,
+    pair: str | None,
+    data_root: Path | None,
+    results: Path,
+    device: str | None = None,
 ) -> tuple[Chosen, SavedModel]:
     from transfer_sweep.sweep.progress.live_view import ProgressPrinter
     from transfer_sweep.sweep.trial.saved_model import choose, open_chosen
 
     chosen = choose(results / Path(name).stem, cell, pair)
-    return chosen, open_chosen(chosen, existing_folder(data_root), cache_folder(), ProgressPrinter(err))
+    return chosen, open_chosen(chosen, existing_folder(data_root), cache_folder(), ProgressPrinter(err), device)

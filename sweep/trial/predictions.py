@@ -243,7 +243,7 @@ def _npz(path: Path) -> Iterator[pd.DataFrame]:
 
 
 def _no_table(path: Path) -> Iterator[pd.DataFrame]:
-    raise _TableError(f"it is no table that is read here ({', '.join(sorted(TABLES))})")
+    raise _TableError(f"with the suffix {path.suffix!r} it is no table that is read here ({', '.join(sorted(TABLES))})")
 
 
 def _why(error: Exception) -> str:
