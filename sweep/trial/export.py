@@ -14,6 +14,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from torch import Tensor, nn
 
 from transfer_sweep.algorithms.networks.augmentation import CROP, centre_crop
 from transfer_sweep.datasets.images.decoding import PictureOptions
+from transfer_sweep.reports.ledger.artefacts import write_whole
 from transfer_sweep.reports.ledger.records import canonical
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.trial.forms import ExportFormat
@@ -236,8 +238,7 @@ def export(
     """
     check_packages(form)
     compared = _to_compare(model)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as made:
+    with tempfile.TemporaryDirectory(prefix="sweep-export-") as made:
         path = Path(made) / FILES[form]
         run, used = _WRITERS[form](model, path)
         check = _check(run, compared)
@@ -245,8 +246,9 @@ def export(
             raise SweepError(f"the exported model is not kept, it does not say what predict says: {check}")
         (Path(made) / "README.md").write_text(card(check, used), encoding="utf-8")
         (Path(made) / "classes.json").write_text(json.dumps(list(model.classes), ensure_ascii=False) + "\n", "utf-8")
+        folder.mkdir(parents=True, exist_ok=True)
         for file in sorted(Path(made).iterdir()):
-            shutil.move(file, folder / file.name)
+            write_whole(folder / file.name, partial(shutil.copyfile, file))
     return folder / FILES[form], check
 
 

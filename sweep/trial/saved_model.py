@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from transfer_sweep.algorithms import registry as method_registry
-from transfer_sweep.algorithms.base import Algorithm
+from transfer_sweep.algorithms.base import Algorithm, TrainingError
 from transfer_sweep.algorithms.networks.backbones import BACKBONES, build_backbone, extract_features, load_pretrained
 from transfer_sweep.datasets import registry as dataset_registry
 from transfer_sweep.datasets.base import Dataset, Domain, Progress, Samples
@@ -147,12 +147,16 @@ class SavedModel:
                 :meth:`standardised`.
 
         Raises:
-            SweepError: the model takes no samples but its own, or does not fit this version of its method.
+            SweepError: the model takes no samples but its own, or none like these, or does not fit this version of its
+                method.
             DataError: the model is a shallow one of format 1, and its data is missing.
         """
         if self.frozen:
             samples = extract_features(self.backbone, samples, device=self._device)
-        return self.algorithm.predict(samples).logits
+        try:
+            return self.algorithm.predict(samples).logits
+        except TrainingError as error:
+            raise SweepError(str(error)) from None
 
     @cached_property
     def backbone(self) -> torch.nn.Module:
