@@ -85,7 +85,8 @@ def predict(
     A file that cannot be read does not keep the others from being classified: the exit code is 1 then, and 2 where
     none can be read.
     """
-    from transfer_sweep.datasets.images.pictures import SUFFIXES
+    from transfer_sweep.datasets.images import pictures
+    from transfer_sweep.datasets.io import tables
     from transfer_sweep.sweep.progress.live_view import ProgressPrinter
     from transfer_sweep.sweep.trial import predictions
 
@@ -95,7 +96,7 @@ def predict(
         predictions.check_output(output, overwrite)
     chosen, model = _saved_model(name, cell, pair, data_root, results)
     tabular = model.takes == "vectors"
-    listing = predictions.listed(files, predictions.TABLES if tabular else SUFFIXES)
+    listing = predictions.listed(files, tables.SUFFIXES if tabular else pictures.SUFFIXES)
     _check(listing, model, annotate)
     if cell is None:
         say(f"{chosen.cell} answers, recommended by {chosen.criterion}")
@@ -162,7 +163,7 @@ def _print(answers: Sequence[Answer]) -> None:
         if answer.error is not None:
             continue
         (label, confidence), *others = answer.guesses
-        row = [str(answer.row)] if rows else []
+        row = [answer.row or ""] if rows else []
         runners_up = ", ".join(f"{other} {100 * share:.1f} %" for other, share in others)
         table.add_row(escape(answer.path), *row, escape(label), f"{100 * confidence:.1f} %", escape(runners_up))
     out.print(table)

@@ -103,7 +103,7 @@ class Engine:
         shares.check({known.of(trial) for trial in todo}, ray.nodes())
         self._cluster.check_storage(self._storage)
         self._store.put(todo)
-        shared = self._shared()
+        shared = self._shared(todo)
         measure_unknown(self._ledger, todo, known, self._store, shared, cpu, ProgressPrinter(self._console))
         shared = replace(shared, specs=self._specs(todo, rungs, known))
         recorder, interrupted = self._tuned(plan, shared, rungs)
@@ -117,7 +117,8 @@ class Engine:
             recorder.ended, frozenset(recorder.lost), frozenset(spec.trial.id for spec in enlarged), interrupted
         )
 
-    def _shared(self) -> Shared:
+    def _shared(self, todo: Sequence[Trial]) -> Shared:
+        one_of_each = {(trial.pair.target, trial.representation): trial for trial in todo}
         return Shared(
             specs={},
             domains=self._store.domains,
@@ -126,7 +127,7 @@ class Engine:
             node=ray.get_runtime_context().get_node_id(),
             epochs=self._experiment.epochs,
             num_classes=len(self._dataset.classes),
-            preparations={name: Preparation.of(self._dataset, name) for name in self._dataset.domains},
+            preparations={key: Preparation.of(self._dataset, trial) for key, trial in one_of_each.items()},
             criterion=self._experiment.stopping_criterion,
             checkpoint_seconds=self._experiment.checkpoint_seconds,
             pretrained=self._store.pretrained,

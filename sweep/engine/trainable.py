@@ -74,7 +74,7 @@ class Shared:
         node: Ray's id of the driver's node.
         epochs: the experiment's budget, which schedules depend on.
         num_classes: of the dataset.
-        preparations: target domain → what its models need to know of the dataset.
+        preparations: (target, representation) → what its models need to know of the dataset.
         criterion: what early stopping compares.
         checkpoint_seconds: a trial that has run this long since it last saved itself does so.
         pretrained: backbone → reference to its weights, for fine-tuning.
@@ -89,7 +89,7 @@ class Shared:
     node: str
     epochs: int
     num_classes: int
-    preparations: Mapping[str, Preparation]
+    preparations: Mapping[tuple[str, str], Preparation]
     criterion: str
     checkpoint_seconds: float
     pretrained: dict[str, ray.ObjectRef[Any]]
@@ -264,7 +264,7 @@ class TransferTrial(tune.Trainable):
         trial, folder = self._spec.trial, self._folder
         kept = {LOGITS: save_predictions(folder, trial.id, scored.target, scored.validation)}
         if self._decides(self._epoch) and trial.role == "search" and self._model.can_be_saved:
-            preparation = self._shared.preparations[trial.pair.target]
+            preparation = self._shared.preparations[trial.pair.target, trial.representation]
             kept[MODEL] = save_model(folder, trial, self._shared.epochs, self._model, preparation)
             if scored.features is not None:
                 kept[FEATURES] = save_features(folder, trial.id, scored.features)

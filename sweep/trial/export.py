@@ -26,6 +26,7 @@ from scipy.special import softmax
 from torch import Tensor, nn
 
 from transfer_sweep.algorithms.networks.augmentation import CROP, centre_crop
+from transfer_sweep.datasets.base import Standardisation
 from transfer_sweep.datasets.images.decoding import PictureOptions
 from transfer_sweep.reports.ledger.artefacts import write_whole
 from transfer_sweep.reports.ledger.records import canonical
@@ -66,10 +67,10 @@ class _Standardise(nn.Module):
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, mean: NDArray[np.float64], scale: NDArray[np.float64]) -> None:
+    def __init__(self, given: Standardisation) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.from_numpy(mean))
-        self.register_buffer("scale", torch.from_numpy(scale))
+        self.register_buffer("mean", torch.from_numpy(given.mean))
+        self.register_buffer("scale", torch.from_numpy(given.scale))
 
     def forward(self, vectors: Tensor) -> Tensor:
         return ((vectors.to(torch.float64) - self.mean) / self.scale).to(torch.float32)
@@ -116,9 +117,8 @@ def module_of(model: SavedModel) -> ExportedModel:
     pixels = side(model)
     if pixels is not None:
         steps.append(Resize(pixels))
-    preparation = model.file.preparation
-    if preparation is not None and preparation.mean is not None and preparation.scale is not None:
-        steps.append(_Standardise(preparation.mean, preparation.scale))
+    if model.standardisation is not None:
+        steps.append(_Standardise(model.standardisation))
     if model.frozen:
         steps += [_Crop(), model.backbone]
     return ExportedModel([*steps, method]).eval()

@@ -123,9 +123,10 @@ def _use(model: SavedModel, form: ExportFormat) -> list[str]:
             "prepares them (a written digit is cut out of its paper, say); that part is not in the file."
         )
     else:
-        names = f": {', '.join(model.columns)}" if model.columns else ""
-        scaled = model.file.preparation is not None and model.file.preparation.mean is not None
-        takes = f"`vectors`, float32, (n, {shape}){names}." + (" They are standardised inside." if scaled else "")
+        names = f": {', '.join(model.feature_names)}" if model.feature_names else ""
+        takes = f"`vectors`, float32, (n, {shape}){names}." + (
+            " They are standardised inside." if model.standardisation is not None else ""
+        )
     name = "pixels" if model.takes == "pictures" else "vectors"
     gives = "`logits` and `probabilities`, float32, (n, K), in the order of `classes.json`."
     code = {

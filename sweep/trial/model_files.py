@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from transfer_sweep.algorithms.base import Algorithm, StateDict
-from transfer_sweep.datasets.base import Dataset
+from transfer_sweep.datasets.base import Dataset, Standardisation
 from transfer_sweep.reports.ledger.artefacts import MODEL, path_of, write_whole
 from transfer_sweep.reports.ledger.records import Trial, canonical
 from transfer_sweep.sweep.errors import SweepError
@@ -37,19 +35,25 @@ class Preparation:
 
     Attributes:
         classes: their names, in the order of the logits.
-        columns: names of the entries of a vector, where the data set knows them; else empty.
-        mean, scale: (m,) float64 of the vectors of a domain that are standardised: x ↦ (x − mean) / scale; else None.
+        feature_names: of the entries of a vector, where they have names.
+        standardisation: of the target's vectors; None: they are not standardised.
     """
 
     classes: Sequence[str]
-    columns: Sequence[str] = ()
-    mean: NDArray[np.float64] | None = None
-    scale: NDArray[np.float64] | None = None
+    feature_names: Sequence[str] = ()
+    standardisation: Standardisation | None = None
 
     @classmethod
-    def of(cls, dataset: Dataset, target: str) -> Preparation:
-        """That of models whose target is a domain of a data set."""
-        return cls(dataset.classes)
+    def of(cls, dataset: Dataset, trial: Trial) -> Preparation:
+        """That of a trial's model.
+
+        Raises:
+            DataError: a file of the target is missing or damaged.
+        """
+        changed = {name: value for name, value in trial.protocol.inputs.items() if name != "msda"}
+        if changed:
+            dataset = dataset.with_options(dataset.options.model_copy(update=changed))
+        return cls(dataset.classes, dataset.feature_names, dataset.standardisation(trial.pair.target))
 
 
 @dataclass(frozen=True)
@@ -116,12 +120,12 @@ def save_model(folder: Path, trial: Trial, epochs: int, model: Algorithm, prepar
         "input_shape": list(inputs.shape[1:]),
         "input_type": str(inputs.dtype),
         "classes": list(preparation.classes),
-        "columns": list(preparation.columns),
+        "feature_names": list(preparation.feature_names),
         "standardisation": None,
     }
-    if preparation.mean is not None and preparation.scale is not None:
-        arrays = {"mean": preparation.mean, "scale": preparation.scale}
-        config["standardisation"] = flat({k: torch.from_numpy(v.copy()) for k, v in arrays.items()}, _STANDARDISATION)
+    if (given := preparation.standardisation) is not None:
+        arrays = {"mean": torch.from_numpy(given.mean.copy()), "scale": torch.from_numpy(given.scale.copy())}
+        config["standardisation"] = flat(arrays, _STANDARDISATION)
     metadata = {"config": canonical(config), "state": json.dumps(state)}
     relative = path_of(MODEL, trial.id)
     # Not save_file, whose files nobody else may read.
@@ -154,8 +158,9 @@ def load_model(path: Path) -> ModelFile:
 
         preparation = None
         if config["format"] > 1:
-            scaling = {key: tensor.numpy() for key, tensor in unflat(config["standardisation"] or {}).items()}
-            preparation = Preparation(tuple(config["classes"]), tuple(config["columns"]), **scaling)
+            arrays = {key: tensor.numpy() for key, tensor in unflat(config["standardisation"] or {}).items()}
+            scaling = Standardisation(**arrays) if arrays else None
+            preparation = Preparation(tuple(config["classes"]), tuple(config["feature_names"]), scaling)
         return ModelFile(
             Trial.decode(config["trial"]),
             config["epochs"],

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,14 +24,13 @@ from scipy.special import softmax
 
 from transfer_sweep.datasets.base import DataError, Progress
 from transfer_sweep.datasets.images import pictures
-from transfer_sweep.datasets.io.names import printable
+from transfer_sweep.datasets.io.names import composed, printable, some
+from transfer_sweep.datasets.io.tables import SUFFIXES
+from transfer_sweep.datasets.own_tables import FEATURES, OwnTablesOptions, special_columns
 from transfer_sweep.reports.ledger.artefacts import write_whole
 from transfer_sweep.sweep import environment
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.trial.saved_model import SavedModel
-
-TABLES = frozenset((".csv", ".parquet", ".npz"))
-"""Suffixes of tables of vectors, in lower case."""
 
 PICTURES_AT_ONCE = 64
 ROWS_AT_ONCE = 4096
@@ -57,7 +55,7 @@ class Listing:
     unreadable: Sequence[tuple[Path, str]]
 
 
-def listed(paths: Iterable[Path], suffixes: frozenset[str]) -> Listing:
+def listed(paths: Iterable[Path], suffixes: Iterable[str]) -> Listing:
     """Files that were named, and those with a suffix in folders that were, at any depth.
 
     Hidden files and folders are left out, and links to folders are not followed: they may lead in circles.
@@ -67,6 +65,7 @@ def listed(paths: Iterable[Path], suffixes: frozenset[str]) -> Listing:
         suffixes: in lower case.
     """
     files: list[Path] = []
+    wanted = tuple(suffixes)
     left_out: Counter[str] = Counter()
     unreadable: list[tuple[Path, str]] = []
 
@@ -84,7 +83,7 @@ def listed(paths: Iterable[Path], suffixes: frozenset[str]) -> Listing:
             left_out["links to folders"] += len(links)
             folders[:] = sorted(set(folders) - set(hidden) - set(links))
             for name in sorted(set(names) - set(hidden)):
-                if Path(name).suffix.lower() in suffixes:
+                if name.lower().endswith(wanted):
                     files.append(Path(folder) / name)
                 else:
                     left_out[f"{Path(name).suffix.lower() or 'no suffix'}"] += 1
@@ -97,14 +96,14 @@ class Answer:
 
     Attributes:
         path: of the file, printable.
-        row: of a table, counted from 0; None: a picture, or a whole table that cannot be read.
+        row: of a table, its name or its number from 1; None: a picture, or a whole table that cannot be read.
         guesses: the best classes and their confidences (softmax of the logits, 0 to 1), at most :data:`SHOWN`; none
             where there is an error.
         error: why there is no answer.
     """
 
     path: str
-    row: int | None
+    row: str | None
     guesses: Sequence[tuple[str, float]] = ()
     error: str | None = None
 
@@ -162,19 +161,17 @@ def _of_tables(model: SavedModel, files: Sequence[Path], progress: Progress) -> 
     done = 0
     for path in files:
         name = printable(path)
-        row = 0
         try:
-            for part in _READERS.get(path.suffix.lower(), _no_table)(path):
-                vectors = _vectors(part, model)
+            for part in _parts(path, model):
+                vectors = part.vectors
                 whole = np.isfinite(vectors).all(axis=1)
                 guesses = iter(_guesses(model, model.standardised(vectors[whole])) if whole.any() else [])
-                for index in range(len(vectors)):
+                for index, row in enumerate(part.rows):
                     if whole[index]:
-                        yield Answer(name, row + index, next(guesses))
+                        yield Answer(name, row, next(guesses))
                     else:
                         column = part.columns[int(np.argmin(np.isfinite(vectors[index])))]
-                        yield Answer(name, row + index, error=f"no finite number in column {printable(column)}")
-                row += len(vectors)
+                        yield Answer(name, row, error=f"no finite number in column {printable(column)}")
                 done += len(vectors)
                 if done > ROWS_AT_ONCE:
                     progress("predictions of rows", done, None)
@@ -195,65 +192,108 @@ class _TableError(Exception):
     """A table that cannot be read, or not from some row on."""
 
 
-def _vectors(part: pd.DataFrame, model: SavedModel) -> NDArray[np.float64]:
-    """The columns that are the model's inputs, (n, m); NaN where there is no number. ``part`` keeps only them."""
-    width = model.file.input_shape[0]
-    if model.columns:
-        if missing := [name for name in model.columns if name not in part]:
-            raise _TableError(f"it lacks {len(missing)} of the model's {width} columns: {printable(missing[0])} first")
-        wanted = list(model.columns)
-    else:
-        wanted = [name for name in part if name != model.trial.protocol.options.get("label")]
-        if len(wanted) != width:
-            raise _TableError(f"it has {len(wanted)} columns, the model takes {width} numbers a row")
-    part.drop(columns=[name for name in part if name not in wanted], inplace=True)
-    numbers = part[wanted].apply(pd.to_numeric, errors="coerce")
-    return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+@dataclass(frozen=True)
+class _Part:
+    """Some rows of a table.
+
+    Attributes:
+        rows: (n,) their names, or their numbers from 1.
+        columns: (m,) of the vectors, for errors.
+        vectors: (n, m) float64; NaN where there is no number.
+    """
+
+    rows: Sequence[str]
+    columns: Sequence[str]
+    vectors: NDArray[np.float64]
+
+
+def _parts(path: Path, model: SavedModel) -> Iterator[_Part]:
+    """A table, some rows at a time."""
+    first = 1
+    for frame in _frames(path):
+        frame.columns = pd.Index([composed(str(name)).strip() for name in frame.columns])
+        features, names = _columns(list(frame.columns), model)
+        numbers = frame[features].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        rows = [str(row) for row in range(first, first + len(frame))]
+        if names is not None:
+            cells = zip(frame[names].tolist(), rows, strict=True)
+            rows = [number if pd.isna(cell) else printable(cell) for cell, number in cells]
+        yield _Part(rows, features, numbers)
+        first += len(frame)
+
+
+def _columns(found: Sequence[str], model: SavedModel) -> tuple[list[str], str | None]:
+    """Which of a table's columns are the model's inputs, in order; and which names the rows, if one does."""
+    width, options = model.file.input_shape[0], model.dataset.options
+    labels, names = special_columns(found, options if isinstance(options, OwnTablesOptions) else OwnTablesOptions())
+    if model.feature_names:
+        lacking = [name for name in model.feature_names if name not in found]
+        if not lacking:
+            return list(model.feature_names), names
+        if not all(name.startswith(_OF_ARRAY) for name in found if name not in (labels, names)):
+            raise _TableError(f"it lacks {len(lacking)} of the model's {width} columns: {printable(some(lacking, 3))}")
+    rest = [name for name in found if name not in (labels, names)]
+    if len(rest) != width:
+        raise _TableError(f"it has {len(rest)} columns of numbers, the model takes {width}")
+    return rest, names
+
+
+_OF_ARRAY = f"{FEATURES}[:, "  # starts the names of what has none: the columns of an array
+
+
+def _frames(path: Path) -> Iterator[pd.DataFrame]:
+    suffixes = "".join(path.suffixes[-2:]).lower()
+    reader = next((each for suffix, each in _READERS.items() if suffixes.endswith(suffix)), None)
+    try:
+        if reader is None:
+            raise ValueError(f"it is no table: {', '.join(SUFFIXES)} are")
+        yield from reader(path)
+    except FileNotFoundError:
+        raise _TableError("does not exist") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # of a damaged file the readers let nearly any exception through
+        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        why = printable(" ".join(text.split()))[:200] or type(error).__name__
+        raise _TableError(f"cannot be read: {why}") from None
 
 
 def _csv(path: Path) -> Iterator[pd.DataFrame]:
-    try:
-        with pd.read_csv(path, chunksize=ROWS_AT_ONCE) as parts:
-            yield from parts
-    except (OSError, ValueError) as error:
-        raise _TableError(_why(error)) from None
+    with pd.read_csv(
+        path, chunksize=ROWS_AT_ONCE, skipinitialspace=True, index_col=False, encoding="utf-8-sig"
+    ) as parts:
+        for part in parts:
+            unnamed = {name: "" for name in part.columns[:1] if str(name).startswith("Unnamed: ")}
+            yield part.rename(columns=unnamed)
 
 
 def _parquet(path: Path) -> Iterator[pd.DataFrame]:
-    try:
-        with pq.ParquetFile(path) as file:
-            for part in file.iter_batches(batch_size=ROWS_AT_ONCE):
-                yield part.to_pandas()
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise _TableError(_why(error)) from None
+    with pq.ParquetFile(path) as file:
+        for part in file.iter_batches(batch_size=ROWS_AT_ONCE):
+            yield pa.Table.from_batches([part]).to_pandas(ignore_metadata=True)
 
 
 def _npz(path: Path) -> Iterator[pd.DataFrame]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            vectors = arrays["x"]
-        if not isinstance(vectors, np.ndarray) or vectors.ndim != 2:
-            raise ValueError("its array x should be (rows, columns)")
-        for start in range(0, len(vectors), ROWS_AT_ONCE):
-            yield pd.DataFrame(vectors[start : start + ROWS_AT_ONCE])
-    except KeyError:
-        raise _TableError("it has no array x") from None
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise _TableError(_why(error)) from None
+    with np.load(path, allow_pickle=False) as arrays:
+        if FEATURES not in arrays:
+            raise ValueError(f"it has no array {FEATURES!r}")
+        vectors = arrays[FEATURES]
+        beside = {name: arrays[name] for name in arrays if name != FEATURES}
+    if not isinstance(vectors, np.ndarray) or vectors.ndim != 2:
+        raise ValueError(f"its array {FEATURES!r} should be (rows, columns)")
+    beside = {name: array for name, array in beside.items() if array.shape == vectors.shape[:1]}
+    for start in range(0, len(vectors), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        frame = pd.DataFrame(vectors[rows], columns=[f"{_OF_ARRAY}{k}]" for k in range(vectors.shape[1])])
+        yield frame.assign(**{name: array[rows] for name, array in beside.items()})
 
 
-def _no_table(path: Path) -> Iterator[pd.DataFrame]:
-    raise _TableError(f"with the suffix {path.suffix!r} it is no table that is read here ({', '.join(sorted(TABLES))})")
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "does not exist"
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return f"cannot be read: {printable(' '.join(text.split()))[:200] or type(error).__name__}"
-
-
-_READERS: dict[str, Callable[[Path], Iterator[pd.DataFrame]]] = {".csv": _csv, ".parquet": _parquet, ".npz": _npz}
+_READERS: dict[str, Callable[[Path], Iterator[pd.DataFrame]]] = {
+    ".csv": _csv,
+    ".csv.gz": _csv,
+    ".parquet": _parquet,
+    ".npz": _npz,
+}
 
 
 class Tally:
@@ -334,7 +374,7 @@ def _write_jsonl(path: Path, found: Iterable[Answer], tabular: bool) -> None:
 
 def _write_parquet(path: Path, found: Iterable[Answer], tabular: bool) -> None:
     names = Answer.columns(tabular)
-    kinds = {"row": pa.int64(), **{name: pa.float64() for name in names if name.startswith("confidence")}}
+    kinds = {name: pa.float64() for name in names if name.startswith("confidence")}
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in names])
     waiting: list[list[Any]] = []
 

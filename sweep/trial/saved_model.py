@@ -21,7 +21,7 @@ from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.algorithms.base import Algorithm, TrainingError
 from transfer_sweep.algorithms.networks.backbones import BACKBONES, build_backbone, extract_features, load_pretrained
 from transfer_sweep.datasets import registry as dataset_registry
-from transfer_sweep.datasets.base import Dataset, Domain, Progress, Samples
+from transfer_sweep.datasets.base import Dataset, Domain, Progress, Samples, Standardisation
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.criteria.accuracy import accuracy, confusion
 from transfer_sweep.reports.ledger.artefacts import MODEL
@@ -105,9 +105,14 @@ class SavedModel:
         return self._dataset_type.classes if preparation is None else preparation.classes
 
     @property
-    def columns(self) -> Sequence[str]:
+    def feature_names(self) -> Sequence[str]:
         """Names of the entries of a vector; empty where they have none."""
-        return () if self.file.preparation is None else self.file.preparation.columns
+        return () if self.file.preparation is None else self.file.preparation.feature_names
+
+    @property
+    def standardisation(self) -> Standardisation | None:
+        """Of vectors; None: they are taken as they are."""
+        return None if self.file.preparation is None else self.file.preparation.standardisation
 
     @property
     def frozen(self) -> bool:
@@ -134,9 +139,8 @@ class SavedModel:
 
     def standardised(self, vectors: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """Vectors (n, m) of the target domain as the method takes them."""
-        preparation = self.file.preparation
-        if preparation is not None and preparation.mean is not None:
-            vectors = (vectors - preparation.mean) / preparation.scale
+        if (given := self.standardisation) is not None:
+            vectors = (vectors.astype(np.float64) - given.mean) / given.scale
         return np.asarray(vectors, dtype=np.float32)
 
     def logits(self, samples: NDArray[Any]) -> NDArray[np.float32]:

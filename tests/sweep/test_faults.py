@@ -67,7 +67,7 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TransferTrial:
         node="here",
         epochs=3,
         num_classes=10,
-        preparations={name: Preparation(digits.classes) for name in row.pair},
+        preparations={(name, "raw"): Preparation(digits.classes) for name in row.pair},
         criterion="entropy",
         checkpoint_seconds=20,
         pretrained={},

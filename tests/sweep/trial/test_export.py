@@ -1,7 +1,6 @@
 """Exported models: what another runtime makes of raw pixels and vectors is what ``predict`` says."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from scipy.special import softmax
 from tests.support import models
 from transfer_sweep.algorithms import registry
 from transfer_sweep.algorithms.base import Algorithm
-from transfer_sweep.datasets.base import Samples
+from transfer_sweep.datasets.base import Standardisation
 from transfer_sweep.reports.ledger.records import Protocol
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.trial import export
@@ -99,7 +98,7 @@ def test_onnxruntime_says_of_vectors_what_predict_says(method: str, tmp_path: Pa
     pytest.importorskip("onnxscript")
     trial, model = models.trained(method, SOURCE, TARGET, SURF, "office_caltech10", PARAMS.get(method))
     mean, scale = np.linspace(0, 1, WIDTH), np.linspace(1, 2, WIDTH)
-    path = models.saved(tmp_path, trial, model, Preparation(models.CLASSES, (), mean, scale))
+    path = models.saved(tmp_path, trial, model, Preparation(models.CLASSES, (), Standardisation(mean, scale)))
     file = _exported(SavedModel(path, device="cpu"), ExportFormat.ONNX, tmp_path / "out")
     session = onnxruntime.InferenceSession(file)
     expected = models.logits(model, ((NEW - mean) / scale).astype(np.float32))

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from tests.support import models
 from transfer_sweep.algorithms import registry
-from transfer_sweep.datasets.base import Samples
+from transfer_sweep.datasets.base import Samples, Standardisation
 from transfer_sweep.reports.ledger.records import Protocol
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.trial.model_files import Preparation, load_model
@@ -82,8 +82,10 @@ def test_standardisation_is_part_of_the_file(tmp_path: Path) -> None:
     mean, scale = np.linspace(0, 1, WIDTH), np.linspace(1, 2, WIDTH)
     trial, model = models.trained("linear_svm", SOURCE, TARGET, SURF, "office_caltech10")
     names = [f"column {i}" for i in range(WIDTH)]
-    again = SavedModel(models.saved(tmp_path, trial, model, Preparation(models.CLASSES, names, mean, scale)))
-    assert list(again.columns) == names
+    again = SavedModel(
+        models.saved(tmp_path, trial, model, Preparation(models.CLASSES, names, Standardisation(mean, scale)))
+    )
+    assert list(again.feature_names) == names
     np.testing.assert_allclose(again.standardised(NEW), (NEW - mean) / scale, rtol=1e-6)
 
 
