@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 from rich.markup import escape
 
@@ -171,6 +170,8 @@ def _print(answers: Sequence[Answer]) -> None:
 
 def _draw(model: SavedModel, listing: Listing, answers: Sequence[Answer], annotate: Path) -> None:
     """The pictures, what the model saw of them, and its answers."""
+    import numpy as np
+
     from transfer_sweep.datasets.images.pictures import open_picture
     from transfer_sweep.reports.document import plotting
 

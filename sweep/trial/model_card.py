@@ -19,7 +19,7 @@ _PACKAGES = ("torch", "torchvision", "numpy", "pillow")
 
 _IMAGENET = "They were trained on ImageNet, whose pictures are given out for research that is not commercial."
 LICENCES = {
-    "efficientnet_lite0": f"The weights of EfficientNet-Lite0 were published under Apache-2.0 (tensorflow/tpu). {_IMAGENET}",
+    "efficientnet_lite0": f"EfficientNet-Lite0's weights were published under Apache-2.0 (tensorflow/tpu). {_IMAGENET}",
     **dict.fromkeys(
         ("resnet50", "resnet18", "alexnet"),
         f"torchvision is under BSD-3-Clause; its weights may have terms of their own, from their data. {_IMAGENET}",
