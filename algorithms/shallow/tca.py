@@ -78,7 +78,7 @@ class Kernel:
 
     def __init__(self, name: Literal["primal", "linear", "rbf"], bandwidth: Literal["median", "mean"], samples: Matrix):
         self.name = name
-        self.samples = np.asarray(samples, dtype=np.float64)
+        self.samples: Matrix = np.asarray(samples, dtype=np.float64)
         self.sigma = 1.0
         if name == "linear":
             self.map = _right_singular(self.samples)

@@ -164,7 +164,7 @@ def _of_tables(model: SavedModel, files: Sequence[Path], progress: Progress) -> 
         try:
             for part in _parts(path, model):
                 vectors = part.vectors
-                whole = np.isfinite(vectors).all(axis=1)
+                whole = np.asarray(np.isfinite(vectors).all(axis=1))
                 guesses = iter(_guesses(model, model.standardised(vectors[whole])) if whole.any() else [])
                 for index, row in enumerate(part.rows):
                     if whole[index]:
@@ -199,12 +199,12 @@ class _Part:
     Attributes:
         rows: (n,) their names, or their numbers from 1.
         columns: (m,) of the vectors, for errors.
-        vectors: (n, m) float64; NaN where there is no number.
+        vectors: (n, m) float32; not finite where there is no number, or one that is too large.
     """
 
     rows: Sequence[str]
     columns: Sequence[str]
-    vectors: NDArray[np.float64]
+    vectors: NDArray[np.float32]
 
 
 def _parts(path: Path, model: SavedModel) -> Iterator[_Part]:
@@ -214,11 +214,13 @@ def _parts(path: Path, model: SavedModel) -> Iterator[_Part]:
         frame.columns = pd.Index([composed(str(name)).strip() for name in frame.columns])
         features, names = _columns(list(frame.columns), model)
         numbers = frame[features].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        with np.errstate(over="ignore"):
+            vectors = numbers.astype(np.float32)
         rows = [str(row) for row in range(first, first + len(frame))]
         if names is not None:
             cells = zip(frame[names].tolist(), rows, strict=True)
             rows = [number if pd.isna(cell) else printable(cell) for cell, number in cells]
-        yield _Part(rows, features, numbers)
+        yield _Part(rows, features, vectors)
         first += len(frame)
 
 

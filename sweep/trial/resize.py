@@ -56,7 +56,8 @@ class Resize(nn.Module):
 
 
 def _grey(products: Tensor) -> Tensor:
-    return ((products + 2 ** (_BITS - 1)) / 2**_BITS).floor().clamp(0, 255)
+    levels: Tensor = ((products + 2 ** (_BITS - 1)) / 2**_BITS).floor()
+    return levels.clamp(0, 255)
 
 
 @cache

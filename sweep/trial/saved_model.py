@@ -139,9 +139,10 @@ class SavedModel:
 
     def standardised(self, vectors: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """Vectors (n, m) of the target domain as the method takes them."""
-        if (given := self.standardisation) is not None:
-            vectors = (vectors.astype(np.float64) - given.mean) / given.scale
-        return np.asarray(vectors, dtype=np.float32)
+        small = np.asarray(vectors, dtype=np.float32)  # first, as data sets have them
+        if (given := self.standardisation) is None:
+            return small
+        return ((small.astype(np.float64) - given.mean) / given.scale).astype(np.float32)
 
     def logits(self, samples: NDArray[Any]) -> NDArray[np.float32]:
         """Logits (n, K) of samples of the target domain.
@@ -320,20 +321,17 @@ def recommended_cell(folder: Path, pair: str | None = None) -> str:
     """
     cells = _cells(folder)
     rows = cells.chosen.assign(pair=[str(trial.pair) for trial in planned(cells.chosen)], name=cells.long_names)
+    few = [trial.protocol.few is not None for trial in planned(rows)]
+    rows = rows[(rows["declared_access"] == "none") & ~np.array(few, dtype=bool)]
     pairs = list(dict.fromkeys(rows["pair"]))
+    if not pairs:
+        raise SweepError(f"{folder.name} has no finished trial of a method without target labels: name one by --cell")
     if pair is None and len(pairs) > 1:
         raise SweepError(f"{folder.name} has several pairs ({', '.join(pairs)}): say --pair or --cell")
     if pair is not None and pair not in pairs:
-        raise SweepError(f"{folder.name} has no pair {pair!r} (there are: {', '.join(pairs)})")
-    free = [
-        trial.protocol.few is None and access == "none"
-        for trial, access in zip(planned(rows), rows["declared_access"], strict=True)
-    ]
-    rows = rows[free]
+        raise SweepError(f"{folder.name} has no label-free result of {pair!r} (there are: {', '.join(pairs)})")
     rows = rows if pair is None else rows[rows["pair"] == pair]
-    if rows.empty:
-        raise SweepError(f"{folder.name} has no finished trial of a method without target labels: name one by --cell")
-    return str(rows.loc[rows["score"].idxmax(), "name"])
+    return str(rows.sort_values("score", ascending=False, kind="stable")["name"].iloc[0])
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -13,7 +14,8 @@ from scipy.sparse import csr_array
 from tests.support import models
 from transfer_sweep.algorithms import registry
 from transfer_sweep.datasets.base import Samples, Standardisation
-from transfer_sweep.reports.ledger.records import Protocol
+from transfer_sweep.datasets.own_tables import OwnTables
+from transfer_sweep.reports.ledger.records import Pair, Protocol
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.trial.model_files import Preparation, load_model
 from transfer_sweep.sweep.trial.saved_model import SavedModel
@@ -87,6 +89,27 @@ def test_standardisation_is_part_of_the_file(tmp_path: Path) -> None:
     )
     assert list(again.feature_names) == names
     np.testing.assert_allclose(again.standardised(NEW), (NEW - mean) / scale, rtol=1e-6)
+
+
+def test_a_table_of_the_users_own_is_standardised_as_it_was_in_training(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        frame = pd.DataFrame(rng.normal(3, 2, (50, 3)), columns=["x", "y2", "z"]).assign(
+            label=list(models.CLASSES) * 10
+        )
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    dataset = OwnTables(paths={name: tmp_path / f"{name}.csv" for name in "ab"})
+    source, target = (dataset.load(name).train for name in "ab")
+    protocol = Protocol("vectors", "raw", options=dataset.options.encode())
+    trial, model = models.trained("linear_svm", source, target, protocol, "own_tables", pair=Pair("a", "b"))
+    again = SavedModel(models.saved(tmp_path, trial, model, Preparation.of(dataset, trial)))
+    assert list(again.classes) == sorted(models.CLASSES)
+    assert list(again.feature_names) == ["x", "y2", "z"]
+    raw = pd.read_csv(tmp_path / "b.csv")[["x", "y2", "z"]].to_numpy()
+    np.testing.assert_array_equal(again.standardised(raw), target.inputs)
+    as_they_are = Protocol("vectors", "raw", options=protocol.options, inputs={"standardize": "none"})
+    trial, model = models.trained("linear_svm", source, target, as_they_are, "own_tables", pair=Pair("a", "b"))
+    assert Preparation.of(dataset, trial).standardisation is None
 
 
 def test_a_newer_format_is_refused_in_one_line(tmp_path: Path) -> None:

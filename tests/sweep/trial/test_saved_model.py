@@ -166,7 +166,7 @@ def test_a_folder_is_written_as_a_table_and_a_damaged_picture_makes_exit_code_1(
     found = pd.read_csv(file, dtype={"label": str})
     assert found["path"].tolist() == [str(folder / f"{digit}.png") for digit in range(10)]
     assert found["error"].notna().tolist() == [digit == 5 for digit in range(10)]
-    assert sum(Path(row.path).stem == row.label for row in found.itertuples()) >= 7
+    assert (found["label"] == [str(digit) for digit in range(10)]).sum() >= 7
     before = file.read_bytes()
     assert_refused(sweep(*call), "predictions.csv is there already", "--overwrite")
     assert file.read_bytes() == before
