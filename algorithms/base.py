@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from transfer_sweep.datasets.base import Recorded, Samples, ValueRange
+
+if TYPE_CHECKING:
+    from torch import nn
 
 LabelAccess = Literal["none", "few", "target_train"]
 StateDict = dict[str, Any]
@@ -210,6 +213,17 @@ class Algorithm(ABC):
     def load_model_state(self, state: StateDict) -> None:
         """Predict as the model did whose :meth:`model_state` this is."""
         self.load_state_dict(state)
+
+    def module(self) -> nn.Module:
+        """What :meth:`predict` says of target inputs as one torch module on the CPU, for use elsewhere.
+
+        Returns:
+            (n, …) inputs of the task's form as a tensor → (n, K) float32 logits; in evaluation mode.
+
+        Raises:
+            NotImplementedError: the method does not say how.
+        """
+        raise NotImplementedError(f"{self.name} does not say how it predicts as a torch module")
 
     @abstractmethod
     def state_dict(self) -> StateDict:

@@ -129,6 +129,18 @@ class Domain:
 
 
 @dataclass(frozen=True)
+class Standardisation:
+    """Vectors become (x − mean) / scale.
+
+    Attributes:
+        mean, scale: (d,) float64.
+    """
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class RemoteFile:
     """A file that ``data fetch`` can bring.
 
@@ -351,6 +363,19 @@ class Dataset(ABC):
             DataError: the dataset is none of images, or the picture shows nothing.
         """
         raise DataError(f"{self.name} holds no images: pictures cannot be classified with its models")
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the entries of a vector; empty where they have none."""
+        return ()
+
+    def standardisation(self, domain: str) -> Standardisation | None:
+        """What a domain's vectors are standardised by, and vectors from elsewhere are to be, too; None: by nothing.
+
+        Raises:
+            DataError: a file is missing or damaged.
+        """
+        return None
 
     @abstractmethod
     def verify(self) -> list[FileCheck]:

@@ -20,11 +20,13 @@ from pydantic import Field
 from sklearn.preprocessing import StandardScaler
 
 from transfer_sweep.datasets._own import Findings, OwnDataset
-from transfer_sweep.datasets.base import Domain, Options, Progress, Samples
+from transfer_sweep.datasets.base import Domain, Options, Progress, Samples, Standardisation
 from transfer_sweep.datasets.io.names import counted, printable, some
 from transfer_sweep.datasets.io.tables import INDEX, NpzTable, Table, open_table
 
-_FEATURES = "x"  # the array of an NPZ file
+FEATURES = "x"
+"""The array of an NPZ file that holds them."""
+
 _LABELS, _NAMES = (
     ("label", "y"),
     ("id", "name", "ids", "names"),
@@ -104,12 +106,29 @@ class OwnTables(OwnDataset):
         """
         vectors = self._vectors(domain)
         labels = self._indices(self._classes.get(domain, [None] * len(vectors)))
-        if self.options.standardize != "none":
-            scaler = StandardScaler()
-            for each in self.domains if self.options.standardize == "all" else (domain,):
-                scaler.partial_fit(self._vectors(each).astype(np.float64))
+        scaler = self._scaler(domain)
+        if scaler is not None:
             vectors = scaler.transform(vectors.astype(np.float64)).astype(np.float32)
         return Domain(domain, Samples(vectors, labels))
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns of features, in their one order; those of NPZ files have none."""
+        tables = [columns for columns in self._columns.values() if not isinstance(columns.table, NpzTable)]
+        return tables[0].features if tables else ()
+
+    def standardisation(self, domain: str) -> Standardisation | None:
+        """Mean and deviation that :meth:`load` takes out of the domain's vectors."""
+        scaler = self._scaler(domain)
+        return None if scaler is None else Standardisation(scaler.mean_, scaler.scale_)
+
+    def _scaler(self, domain: str) -> StandardScaler | None:
+        if self.options.standardize == "none":
+            return None
+        scaler = StandardScaler()
+        for each in self.domains if self.options.standardize == "all" else (domain,):
+            scaler.partial_fit(self._vectors(each).astype(np.float64))
+        return scaler
 
     def sample_names(self, domain: str) -> Sequence[str]:
         """(n,) the cells of the column of names; without one, the rows' numbers from 1.
@@ -211,23 +230,34 @@ class OwnTables(OwnDataset):
 
 def _sorted_out(table: Table, options: OwnTablesOptions) -> _Columns:
     """What the columns of a table are."""
-    labels = _chosen(table, options.label, _LABELS)
-    names = _chosen(table, options.id, (*_NAMES, *INDEX))
+    labels, names = special_columns(table.columns, options)
     if labels is not None and labels == names:
         raise table.fault(f"column {labels!r} cannot hold both the labels and the names of the samples")
     if isinstance(table, NpzTable):
-        if _FEATURES not in table.columns:
-            raise table.fault(f"it has no array {_FEATURES!r}, (n, d), but {_listed(table.columns)}: save one")
-        return _Columns(table, (_FEATURES,), labels, names)
+        if FEATURES not in table.columns:
+            raise table.fault(f"it has no array {FEATURES!r}, (n, d), but {_listed(table.columns)}: save one")
+        return _Columns(table, (FEATURES,), labels, names)
     features = tuple(name for name in table.columns if name not in (labels, names))
     if not features:
         raise table.fault(f"it has no features: its columns are {_listed(table.columns)}")
     return _Columns(table, features, labels, names)
 
 
-def _chosen(table: Table, wanted: str | None, usual: tuple[str, ...]) -> str | None:
-    """The column that was asked for, or else the first of the usual ones; None: it has none of them."""
-    return next((name for name in ((wanted,) if wanted else usual) if name in table.columns), None)
+def special_columns(columns: Sequence[str], options: OwnTablesOptions) -> tuple[str | None, str | None]:
+    """The columns of labels and of names among those of a table: those asked for, or else the first of the usual ones.
+
+    Args:
+        columns: of the table.
+        options: may ask for some.
+
+    Returns:
+        Each of the two; None: it has none of them.
+    """
+    wanted = ((options.label, _LABELS), (options.id, (*_NAMES, *INDEX)))
+    labels, names = (
+        next((name for name in ((asked,) if asked else usual) if name in columns), None) for asked, usual in wanted
+    )
+    return labels, names
 
 
 def _classes(table: Table, column: str) -> list[str | None]:
@@ -246,7 +276,7 @@ def _classes(table: Table, column: str) -> list[str | None]:
 
 def _check_length(table: Table, column: str, found: int, n: int) -> None:
     if found != n:
-        raise table.fault(f"array {column!r} has {found} entries and {_FEATURES!r} has {n} rows: they need the same")
+        raise table.fault(f"array {column!r} has {found} entries and {FEATURES!r} has {n} rows: they need the same")
 
 
 def _listed(columns: Sequence[str]) -> str:

@@ -383,6 +383,10 @@ class DeepMethod(Algorithm):
         """What :meth:`predict` says of a batch; another network than the trained one may (a mean teacher)."""
         return self.forward(inputs)
 
+    def module(self) -> nn.Module:
+        """The networks as :meth:`predict` uses them."""
+        return _Predictor(self).eval()
+
     def state_dict(self) -> StateDict:
         """Networks, optimizers, epoch and random state: enough to continue bit for bit on CPU. Copies, on CPU."""
         state: StateDict = {
@@ -453,6 +457,18 @@ class DeepMethod(Algorithm):
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * group["multiplier"] * factor
+
+
+class _Predictor(nn.Module):
+    """Inputs → logits of a method, whose networks it holds."""
+
+    def __init__(self, method: DeepMethod) -> None:
+        super().__init__()
+        self.nets = method.nets
+        self._method = method
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self._method.evaluate(self._method._eval_inputs(inputs)).logits
 
 
 class AdaptationMethod(DeepMethod):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -65,12 +66,20 @@ class DomainAlignment(nn.Module):
             self.register_buffer(f"{domain}_mean", torch.as_tensor(norm.running_mean).clone())
             self.register_buffer(f"{domain}_var", torch.as_tensor(norm.running_var).clone())
 
+    def train(self, mode: bool = True) -> Self:
+        """Also brings α back into its bounds, which the last step of training may have left."""
+        self._clamp()
+        return super().train(mode)
+
+    @torch.no_grad()
+    def _clamp(self) -> None:
+        self.alpha.clamp_(0.5, 1.0)
+
     def forward(self, inputs: Tensor) -> Tensor:
-        with torch.no_grad():
-            self.alpha.clamp_(0.5, 1.0)
         if not self.training:
             mean, var = self._mixture(self.target_mean, self.target_var, self.source_mean, self.source_var)
             return self._normalise(inputs, mean, var)
+        self._clamp()
         source, target = inputs.chunk(2)
         moments_s, moments_t = self._moments(source), self._moments(target)
         self._remember(moments_s, moments_t, source.numel() / source.shape[1])

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from typing import Any, ClassVar, Literal, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -29,6 +30,10 @@ from transfer_sweep.algorithms.base import (
     TrainingError,
     role,
 )
+from transfer_sweep.datasets.base import Samples
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Matrix = NDArray[np.floating[Any]]
 
@@ -36,7 +41,7 @@ Matrix = NDArray[np.floating[Any]]
 _BLOCK = 4_000_000
 # The logit of a class without source samples: below any distance met here, and finite, also as float16, so that
 # entropies of predictions stay finite.
-_ABSENT = -1e4
+ABSENT = -1e4
 # Eigenvalues of a scatter matrix below this part of the largest are rounding errors of its null space.
 _RANK_TOLERANCE = 1e-10
 
@@ -98,6 +103,11 @@ class ShallowMethod(Algorithm):
     def classify(self, features: Matrix) -> Matrix:
         """Logits (n, K) of features (n, d)."""
 
+    @property
+    def compares_with_samples(self) -> bool:
+        """Whether its classifier compares with labelled samples (1-NN), which then are part of the model."""
+        return False
+
     def predict(self, inputs: NDArray[Any] | csr_array, domain: DomainRole = "target") -> Prediction:
         """Logits and features of inputs: (n, m) vectors or (n, channels, height, width) uint8 images."""
         return self._prediction(self.represent(as_vectors(inputs), domain))
@@ -127,6 +137,46 @@ class ShallowMethod(Algorithm):
             value = state[name]
             setattr(self, name, value.numpy().copy() if isinstance(value, torch.Tensor) else value)
 
+    def model_state(self) -> StateDict:
+        """What is learned and, where the classifier compares with them, the labelled samples."""
+        state = self.state_dict()
+        if self.compares_with_samples:
+            few = self.task.target_labelled
+            state["source"] = _encoded(self.task.source)
+            state["target_labelled"] = None if few is None else _encoded(few)
+        return state
+
+    def load_model_state(self, state: StateDict) -> None:
+        """Predict as the model did whose :meth:`model_state` this is, which brings the samples that it compares with.
+
+        A state without them (of models saved before they were part of it) leaves those of the task.
+        """
+        self.load_state_dict(state)
+        if "source" in state:
+            few = state["target_labelled"]
+            self.task = replace(
+                self.task,
+                source=_decoded(state["source"]),
+                target_labelled=None if few is None else _decoded(few),
+            )
+            self.source_vectors = as_vectors(self.task.source.inputs)
+
+    def module(self) -> nn.Module:
+        """Representation of the target's inputs and classifier, in float64."""
+        from torch import nn  # noqa: PLC0415 - most uses of a shallow method need no torch
+
+        from transfer_sweep.algorithms.shallow import _modules  # noqa: PLC0415
+
+        return nn.Sequential(_modules.AsVectors(), *self.represent_modules(), self.classify_module(), _modules.Single())
+
+    def represent_modules(self) -> list[nn.Module]:
+        """:meth:`represent` for the target as torch modules, one after another, on float64 vectors (n, m)."""
+        raise NotImplementedError(f"{self.name} does not say how it represents samples as a torch module")
+
+    def classify_module(self) -> nn.Module:
+        """:meth:`classify` as a torch module, on float64 features (n, d)."""
+        raise NotImplementedError(f"{self.name} does not say how it classifies as a torch module")
+
 
 class LinearMethod(ShallowMethod):
     """A shallow method whose classifier is linear: ``weight`` (K, d) and ``bias`` (K,)."""
@@ -138,6 +188,12 @@ class LinearMethod(ShallowMethod):
     def classify(self, features: Matrix) -> Matrix:
         """Decision values (n, K)."""
         return features @ self.weight.T + self.bias
+
+    def classify_module(self) -> nn.Module:
+        """A linear map."""
+        from transfer_sweep.algorithms.shallow import _modules  # noqa: PLC0415
+
+        return _modules.Affine(self.weight.T, self.bias)
 
 
 class AlignmentParams(Params):
@@ -162,6 +218,12 @@ class AlignmentMethod(ShallowMethod):
     learned: ClassVar[tuple[str, ...]] = ("weight", "bias")
     weight: Matrix | None = None
     bias: Matrix | None = None
+    _references: Matrix | None = None
+
+    @property
+    def compares_with_samples(self) -> bool:
+        """Whether the classifier is 1-NN."""
+        return self.params.classifier == "nn"
 
     @abstractmethod
     def align(self) -> None:
@@ -174,6 +236,7 @@ class AlignmentMethod(ShallowMethod):
     def fit(self) -> dict[str, float]:
         """Learn the maps, then the classifier."""
         self.align()
+        self._references = None
         if self.params.classifier == "svm":
             features = self.represent_part("source")
             labels, classes = self.task.source.labels, self.task.num_classes
@@ -189,8 +252,60 @@ class AlignmentMethod(ShallowMethod):
         """Minus the distance to each class's nearest aligned source sample, or the SVM's decision values."""
         if self.weight is not None and self.bias is not None:
             return features @ self.weight.T + self.bias
-        references = self.represent_part("source")
-        return nearest_neighbor_logits(features, references, self.task.source.labels, self.task.num_classes)
+        return nearest_neighbor_logits(features, self.references(), self.task.source.labels, self.task.num_classes)
+
+    def references(self) -> Matrix:
+        """The aligned source samples (n, d), computed once."""
+        if self._references is None:
+            self._references = self.represent_part("source")
+        return self._references
+
+    def load_state_dict(self, state: StateDict) -> None:
+        """Continue from what :meth:`state_dict` returned."""
+        super().load_state_dict(state)
+        self._references = None
+
+    @abstractmethod
+    def transform_modules(self) -> list[nn.Module]:
+        """:meth:`transform` for the target as torch modules, on float64 vectors (n, m)."""
+
+    def represent_modules(self) -> list[nn.Module]:
+        """Those of :meth:`transform_modules`, and unit length if so chosen."""
+        from transfer_sweep.algorithms.shallow import _modules  # noqa: PLC0415
+
+        return [*self.transform_modules(), *([_modules.UnitRows()] if self.params.unit_length else [])]
+
+    def classify_module(self) -> nn.Module:
+        """1-NN among the aligned source samples, or a linear map."""
+        from transfer_sweep.algorithms.shallow import _modules  # noqa: PLC0415
+
+        if self.weight is not None and self.bias is not None:
+            return _modules.Affine(self.weight.T, self.bias)
+        return _modules.NearestNeighbor(self.references(), self.task.source.labels, self.task.num_classes)
+
+
+def _encoded(samples: Samples) -> StateDict:
+    """Samples as tensors; sparse inputs stay so."""
+    import torch  # noqa: PLC0415 - most uses of a shallow method need no torch
+
+    inputs = samples.inputs
+    arrays: dict[str, NDArray[Any]] = {"labels": samples.labels}
+    if isinstance(inputs, csr_array):
+        arrays |= {"data": inputs.data, "indices": inputs.indices, "indptr": inputs.indptr}
+    else:
+        arrays["inputs"] = inputs
+    tensors = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+    return {**tensors, "width": inputs.shape[1]}
+
+
+def _decoded(state: StateDict) -> Samples:
+    """What :func:`_encoded` encoded."""
+    arrays = {name: tensor.numpy() for name, tensor in state.items() if name != "width"}
+    labels = arrays.pop("labels")
+    if "inputs" in arrays:
+        return Samples(arrays["inputs"], labels)
+    parts = (arrays["data"], arrays["indices"], arrays["indptr"])
+    return Samples(csr_array(parts, shape=(len(labels), state["width"])), labels)
 
 
 def as_vectors(inputs: NDArray[Any] | csr_array) -> Matrix:
@@ -238,11 +353,11 @@ def nearest_neighbor_logits(queries: Matrix, references: Matrix, labels: NDArray
         distances += squares
         distances += np.einsum("ij,ij->i", block, block)[:, None]
         nearest[start : start + step] = np.minimum.reduceat(distances, starts, axis=1)
-    logits = np.full((len(queries), num_classes), _ABSENT)
+    logits = np.full((len(queries), num_classes), ABSENT)
     logits[:, present] = -np.sqrt(np.maximum(nearest, 0))
     if len(present) < num_classes and len(queries):
         absent = np.setdiff1d(np.arange(num_classes), present)
-        logits[:, absent] = min(_ABSENT, 2 * float(logits[:, present].min()))
+        logits[:, absent] = min(ABSENT, 2 * float(logits[:, present].min()))
     return logits
 
 
@@ -287,7 +402,7 @@ def fit_linear_classifier(
     if len(model.classes_) == 2:  # one decision value, for the second class against the first
         coefficients, intercepts = np.vstack([-coefficients, coefficients]), np.hstack([-intercepts, intercepts])
     weight = np.zeros((num_classes, features.shape[1]))
-    bias = np.full(num_classes, _ABSENT)
+    bias = np.full(num_classes, ABSENT)
     weight[model.classes_], bias[model.classes_] = coefficients, intercepts
     return weight, bias
 

@@ -6,7 +6,7 @@ a classifier is trained on them and applied to the target's samples as they are.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -19,6 +19,9 @@ from transfer_sweep.algorithms.shallow._base import (
     Matrix,
     scatter_eigenbasis,
 )
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class CORALParams(AlignmentParams):
@@ -63,6 +66,10 @@ class CORAL(AlignmentMethod):
         ridge = self.params.regularization
         white = _times_power(vectors, self.source_variances, self.source_axes, ridge, -0.5)
         return _times_power(white, self.target_variances, self.target_axes, ridge, 0.5)
+
+    def transform_modules(self) -> list[nn.Module]:
+        """None: target samples stay as they are."""
+        return []
 
 
 def _covariance(vectors: Matrix) -> Eigenbasis:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from transfer_sweep.algorithms.base import DomainRole, Params
 from transfer_sweep.algorithms.shallow._base import LinearMethod, Matrix, fit_linear_classifier, unit_rows
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class LogisticRegressionParams(Params):
@@ -41,3 +46,9 @@ class LogisticRegression(LinearMethod):
     def represent(self, vectors: Matrix, domain: DomainRole) -> Matrix:
         """The vectors themselves, scaled to unit length if so chosen."""
         return unit_rows(vectors) if self.params.unit_length else vectors
+
+    def represent_modules(self) -> list[nn.Module]:
+        """Unit length, if so chosen."""
+        from transfer_sweep.algorithms.shallow import _modules  # noqa: PLC0415 - most uses need no torch
+
+        return [_modules.UnitRows()] if self.params.unit_length else []

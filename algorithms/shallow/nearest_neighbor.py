@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from transfer_sweep.algorithms.base import DomainRole, Params
 from transfer_sweep.algorithms.shallow._base import Matrix, ShallowMethod, nearest_neighbor_logits, unit_rows
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class NearestNeighborParams(Params):
@@ -37,3 +42,21 @@ class NearestNeighbor(ShallowMethod):
         """Minus the distance to each class's nearest labelled sample."""
         vectors, labels = self.labelled()
         return nearest_neighbor_logits(features, self.represent(vectors, "source"), labels, self.task.num_classes)
+
+    @property
+    def compares_with_samples(self) -> bool:
+        """Always."""
+        return True
+
+    def represent_modules(self) -> list[nn.Module]:
+        """Unit length, if so chosen."""
+        from transfer_sweep.algorithms.shallow import _modules  # noqa: PLC0415 - most uses need no torch
+
+        return [_modules.UnitRows()] if self.params.unit_length else []
+
+    def classify_module(self) -> nn.Module:
+        """1-NN among the labelled samples."""
+        from transfer_sweep.algorithms.shallow import _modules  # noqa: PLC0415 - most uses need no torch
+
+        vectors, labels = self.labelled()
+        return _modules.NearestNeighbor(self.represent(vectors, "source"), labels, self.task.num_classes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from transfer_sweep.algorithms.base import (
 )
 from transfer_sweep.algorithms.shallow._base import as_vectors
 from transfer_sweep.algorithms.shallow._stochastic import Network, train_pass
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _PATIENCE = 1.5  # × the passes that the best network took, in the authors' code
 _VALIDATION = 0.1  # of the target's samples, held out where the network is learnt back
@@ -165,6 +168,19 @@ class ShallowNN(Algorithm):
     def _prediction(self, prepared: csr_array) -> Prediction:
         hidden = self.network.hidden(prepared)
         return Prediction(self.network.logits(hidden).astype(np.float32), hidden.astype(np.float32))
+
+    def module(self) -> nn.Module:
+        """Scaling and the network's two layers, in float64."""
+        from torch import nn  # noqa: PLC0415 - training needs no torch
+
+        from transfer_sweep.algorithms.shallow import _modules  # noqa: PLC0415 - likewise
+
+        scaling: list[nn.Module] = [_modules.Log1p()] if self.params.scaling == "log_length" else []
+        if self.params.scaling != "none":
+            scaling.append(_modules.UnitRows(self.params.length))
+        net = self.network
+        layers = [_modules.Affine(net.W, net.b), nn.Sigmoid(), _modules.Affine(net.V.T, net.c)]
+        return nn.Sequential(_modules.AsVectors(), *scaling, *layers, _modules.Single())
 
     def state_dict(self) -> StateDict:
         """The network, once it is trained."""

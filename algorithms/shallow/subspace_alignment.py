@@ -6,12 +6,15 @@ are aligned by M = P_sᵀP_t (the minimiser of ‖P_s M − P_t‖_F), target sa
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from transfer_sweep.algorithms.base import DomainRole
 from transfer_sweep.algorithms.shallow._base import AlignmentMethod, AlignmentParams, Matrix, scatter_eigenbasis
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class SubspaceAlignmentParams(AlignmentParams):
@@ -59,3 +62,9 @@ class SubspaceAlignment(AlignmentMethod):
         if domain == "source":
             return (vectors - self.source_mean) @ self.source_map
         return (vectors - self.target_mean) @ self.target_map
+
+    def transform_modules(self) -> list[nn.Module]:
+        """The linear map into the target's subspace."""
+        from transfer_sweep.algorithms.shallow import _modules  # noqa: PLC0415 - most uses need no torch
+
+        return [_modules.Affine(self.target_map, -self.target_mean @ self.target_map)]

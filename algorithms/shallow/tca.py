@@ -12,10 +12,11 @@ neither M nor H (both n×n) is ever formed: see :class:`TransferComponents`.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import scipy.linalg
+from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from scipy.spatial.distance import squareform
@@ -28,6 +29,9 @@ from transfer_sweep.algorithms.shallow._base import (
     scatter_eigenbasis,
     unit_rows,
 )
+
+if TYPE_CHECKING:
+    from torch import nn
 
 # Kernel values of all pairs of samples are held in memory, in float64: 3.2 GB at this many samples.
 _LARGEST_KERNEL = 20_000
@@ -74,7 +78,8 @@ class Kernel:
 
     def __init__(self, name: Literal["primal", "linear", "rbf"], bandwidth: Literal["median", "mean"], samples: Matrix):
         self.name = name
-        self.samples = np.asarray(samples, dtype=np.float64)
+        self.samples: Matrix = np.asarray(samples, dtype=np.float64)
+        self.sigma = 1.0
         if name == "linear":
             self.map = _right_singular(self.samples)
         elif name == "rbf":
@@ -85,6 +90,18 @@ class Kernel:
                 )
             distances = np.sqrt(squareform(self._squared_distances(self.samples), checks=False))
             self.sigma = float(np.median(distances) if bandwidth == "median" else distances.mean()) or 1.0
+
+    def restore(self, samples: Matrix, linear_map: Matrix | None, sigma: float) -> None:
+        """Give the values of another kernel of this name.
+
+        Args:
+            samples: its X.
+            linear_map: VΣ of its X, of the linear kernel.
+            sigma: of the rbf kernel.
+        """
+        self.samples, self.sigma = samples, sigma
+        if linear_map is not None:
+            self.map = linear_map
 
     def _squared_distances(self, vectors: Matrix) -> Matrix:
         # Unit length is not assumed: a zero vector stays zero.
@@ -200,6 +217,7 @@ class TCA(ShallowMethod):
         samples = unit_rows(np.vstack([self.source_vectors, self.target_vectors]).astype(np.float64))
         self._kernel = Kernel(params.kernel, params.bandwidth, samples)
         self._embedded: Matrix | None = None
+        self._references: tuple[Matrix, NDArray[np.int64]] | None = None
 
     @cached_property
     def rows(self) -> Matrix:
@@ -242,10 +260,68 @@ class TCA(ShallowMethod):
 
     def classify(self, features: Matrix) -> Matrix:
         """Minus the distance to each class's nearest projected source sample."""
-        references = self.represent_part("source")
-        return nearest_neighbor_logits(features, references, self.task.source.labels, self.task.num_classes)
+        return nearest_neighbor_logits(features, *self.references(), self.task.num_classes)
+
+    def references(self) -> tuple[Matrix, NDArray[np.int64]]:
+        """The projected source samples (n, k) and their labels (n,)."""
+        if self._references is not None:
+            return self._references
+        return self.represent_part("source"), self.task.source.labels
 
     def load_state_dict(self, state: StateDict) -> None:
         """Continue from what :meth:`state_dict` returned."""
         super().load_state_dict(state)
-        self._embedded = None
+        self._embedded = self._references = None
+
+    def model_state(self) -> StateDict:
+        """The components, the projected source samples, and what the kernel's values are with."""
+        import torch  # noqa: PLC0415 - training needs no torch
+
+        references, labels = self.references()
+        arrays: dict[str, Matrix | NDArray[np.int64]] = {
+            "components": self.components,
+            "references": references,
+            "labels": labels,
+        }
+        if self.params.kernel == "linear":
+            arrays["map"] = self._kernel.map
+        if self.params.kernel == "rbf":
+            # Before they are scaled to unit length, in float64: half the size.
+            arrays["samples"] = np.vstack([self.source_vectors, self.target_vectors])
+        state: StateDict = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+        return {**state, "sigma": self._kernel.sigma}
+
+    def load_model_state(self, state: StateDict) -> None:
+        """Predict as the model did whose :meth:`model_state` this is.
+
+        A state that is all of the model's (as they were saved before) needs the task's samples.
+        """
+        if "references" not in state:
+            self.load_state_dict(state)
+            return
+        arrays = {name: value.numpy() for name, value in state.items() if name != "sigma"}
+        self.components, self._embedded = arrays["components"], None
+        self._references = (arrays["references"], arrays["labels"])
+        samples = unit_rows(arrays["samples"].astype(np.float64)) if "samples" in arrays else self._kernel.samples
+        self._kernel.restore(samples, arrays.get("map"), state["sigma"])
+
+    @property
+    def compares_with_samples(self) -> bool:
+        """Always."""
+        return True
+
+    def represent_modules(self) -> list[nn.Module]:
+        """Unit length, the kernel, the components, unit length."""
+        from transfer_sweep.algorithms.shallow import _modules  # noqa: PLC0415 - most uses need no torch
+
+        if self.params.kernel == "rbf":
+            kernel: list[nn.Module] = [_modules.Gaussian(self._kernel.samples, self._kernel.sigma)]
+        else:
+            kernel = [_modules.Affine(self._kernel.map)] if self.params.kernel == "linear" else []
+        return [_modules.UnitRows(), *kernel, _modules.Affine(self.components), _modules.UnitRows()]
+
+    def classify_module(self) -> nn.Module:
+        """1-NN among the projected source samples."""
+        from transfer_sweep.algorithms.shallow import _modules  # noqa: PLC0415 - most uses need no torch
+
+        return _modules.NearestNeighbor(*self.references(), self.task.num_classes)

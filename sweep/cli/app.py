@@ -22,6 +22,7 @@ app.command()(results.criteria)
 app.command()(results.stopping)
 app.command()(models.evaluate)
 app.command()(models.predict)
+app.command()(models.export)
 app.command()(health.doctor)
 
 data_app = typer.Typer(no_args_is_help=True, help="The data sets below the data root.")

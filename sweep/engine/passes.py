@@ -35,6 +35,7 @@ from transfer_sweep.sweep.progress.live_view import LiveView, ProgressPrinter
 from transfer_sweep.sweep.progress.run_state import RunState, scores_of
 from transfer_sweep.sweep.resources import gpu_memory, shares
 from transfer_sweep.sweep.stopping.rungs import Rungs
+from transfer_sweep.sweep.trial.model_files import Preparation
 from transfer_sweep.sweep.trial.report import TrialEvent
 
 
@@ -106,7 +107,7 @@ class Engine:
         shares.check({known.of(trial) for trial in todo}, ray.nodes())
         self._cluster.check_storage(self._storage)
         self._store.put(todo)
-        shared = self._shared()
+        shared = self._shared(todo)
         measure_unknown(self._ledger, todo, known, self._store, shared, cpu, ProgressPrinter(self._console))
         shared = replace(shared, specs=self._specs(todo, rungs, known))
         recorder, interrupted = self._tuned(plan, shared, rungs, deadline)
@@ -120,7 +121,8 @@ class Engine:
             recorder.ended, frozenset(recorder.lost), frozenset(spec.trial.id for spec in enlarged), interrupted
         )
 
-    def _shared(self) -> Shared:
+    def _shared(self, todo: Sequence[Trial]) -> Shared:
+        one_of_each = {(trial.pair.target, trial.representation): trial for trial in todo}
         return Shared(
             plugins=Bundle.in_use(),
             specs={},
@@ -130,6 +132,7 @@ class Engine:
             node=ray.get_runtime_context().get_node_id(),
             epochs=self._experiment.epochs,
             num_classes=len(self._dataset.classes),
+            preparations={key: Preparation.of(self._dataset, trial) for key, trial in one_of_each.items()},
             criterion=self._experiment.stopping_criterion,
             checkpoint_seconds=self._experiment.checkpoint_seconds,
             pretrained=self._store.pretrained,

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,7 +33,7 @@ from transfer_sweep.reports.ledger.artefacts import FEATURES, LOGITS, MODEL, sav
 from transfer_sweep.reports.ledger.records import EpochReport, Trial, TrialState
 from transfer_sweep.sweep.engine.checkpoint_storage import Storage
 from transfer_sweep.sweep.resources import gpu_memory
-from transfer_sweep.sweep.trial.model_files import save_model
+from transfer_sweep.sweep.trial.model_files import Preparation, save_model
 from transfer_sweep.sweep.trial.report import TrialReport
 from transfer_sweep.sweep.trial.scoring import Scored, Scoring
 from transfer_sweep.sweep.trial.task import TaskConfig, build_trial
@@ -76,6 +76,7 @@ class Shared:
         node: Ray's id of the driver's node.
         epochs: the experiment's budget, which schedules depend on.
         num_classes: of the dataset.
+        preparations: (target, representation) → what its models need to know of the dataset.
         criterion: what early stopping compares.
         checkpoint_seconds: a trial that has run this long since it last saved itself does so.
         pretrained: backbone → reference to its weights, for fine-tuning.
@@ -91,6 +92,7 @@ class Shared:
     node: str
     epochs: int
     num_classes: int
+    preparations: Mapping[tuple[str, str], Preparation]
     criterion: str
     checkpoint_seconds: float
     pretrained: dict[str, ray.ObjectRef[Any]]
@@ -271,7 +273,8 @@ class TransferTrial(tune.Trainable):
         trial, folder = self._spec.trial, self._folder
         kept = {LOGITS: save_predictions(folder, trial.id, scored.target, scored.validation)}
         if self._decides(self._epoch) and trial.role == "search" and self._model.can_be_saved:
-            kept[MODEL] = save_model(folder, trial, self._shared.epochs, self._shared.num_classes, self._model)
+            preparation = self._shared.preparations[trial.pair.target, trial.representation]
+            kept[MODEL] = save_model(folder, trial, self._shared.epochs, self._model, preparation)
             if scored.features is not None:
                 kept[FEATURES] = save_features(folder, trial.id, scored.features)
         return kept

@@ -1,25 +1,27 @@
-"""A cell's saved model: what it says of its test set, and of pictures."""
+"""Saved models: the one of a cell's chosen trial, what it says of its test set, and of inputs from elsewhere."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from transfer_sweep.algorithms import registry as method_registry
-from transfer_sweep.algorithms.base import Algorithm
-from transfer_sweep.algorithms.networks.backbones import build_backbone, extract_features, load_pretrained
+from transfer_sweep.algorithms.base import Algorithm, TrainingError
+from transfer_sweep.algorithms.networks.backbones import BACKBONES, build_backbone, extract_features, load_pretrained
 from transfer_sweep.datasets import registry as dataset_registry
-from transfer_sweep.datasets.base import DataError, Dataset, Domain, Progress, Samples
-from transfer_sweep.datasets.images.pictures import open_picture
+from transfer_sweep.datasets.base import Dataset, Domain, Progress, Samples, Standardisation
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.criteria.accuracy import accuracy, confusion
 from transfer_sweep.reports.ledger.artefacts import MODEL
@@ -27,9 +29,11 @@ from transfer_sweep.reports.ledger.ledger import FILE, Ledger
 from transfer_sweep.reports.ledger.records import FINISHED, Training, Trial, planned
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.trial import inputs
-from transfer_sweep.sweep.trial.model_files import load_model
-from transfer_sweep.sweep.trial.scoring import Scoring
+from transfer_sweep.sweep.trial.model_files import ModelFile, load_model
 from transfer_sweep.sweep.trial.task import TaskConfig, build_trial, build_untrained
+
+Data = Callable[[], Mapping[str, Domain]]
+"""Gives the two domains of a trial's pair, in its representation."""
 
 
 @dataclass(frozen=True)
@@ -39,60 +43,160 @@ class Evaluation:
     Attributes:
         accuracy: percent.
         confusion: (K, K) counts by true class and prediction.
-        recorded: the accuracy that the ledger has of the trial, in percent.
     """
 
     accuracy: float
     confusion: NDArray[np.int64]
-    recorded: float
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a model says of one picture.
+class Chosen:
+    """The trial that a cell has chosen.
 
     Attributes:
-        label: name of the class.
-        confidence: its softmax probability in percent.
-        picture: as it was, (h, w, 3) uint8.
-        seen: what the model saw of it, (h, w) or (h, w, 3) uint8.
+        cell: the cell's name.
+        model: the trial's file.
+        criterion: by which it was chosen.
+        candidates: among how many trials.
+        label_free: whether neither method nor criterion saw a target label.
+        accuracy: that the ledger has of it, in percent; NaN where no scored sample has a label.
+        weights: the file of pretrained weights that the experiment names; None: the published ones.
+        checksums: domain → digest of its data, as the ledger has it.
     """
 
-    label: str
-    confidence: float
-    picture: NDArray[np.uint8]
-    seen: NDArray[np.uint8]
+    cell: str
+    model: Path
+    criterion: str
+    candidates: int
+    label_free: bool
+    accuracy: float
+    weights: Path | None
+    checksums: Mapping[str, str]
 
 
 class SavedModel:
-    """The saved model of a cell's chosen trial.
+    """A model as its file has it: it needs neither its training data nor, where it has one, a data root.
 
     Args:
-        folder: the experiment's results.
-        cell: ``method:source-target``; ``method:source-target@backbone`` where a method ran on several inputs;
-            ``method+3:source-target`` of one that had three target labels per class (``+3of15``: of 15 classes;
-            ``+3only``: without the source).
-        data_root: where data sets lie; None where none is known.
-        cache: folder for decoded images and features.
-        progress: told of slow work.
+        path: the file.
+        weights: a file of its backbone's pretrained weights; None: those in the file, else the published ones.
+        data: gives the data that it was trained on, for :meth:`evaluate`, and for the shallow methods of format 1,
+            which predict with it.
+        device: where it computes; None: on the GPU, if there is one.
 
     Raises:
-        LedgerError: there is no ledger.
-        SweepError: there is no such cell, or no model is kept of it; one line.
+        SweepError: the file is missing, damaged or of a newer version; one line.
     """
 
-    def __init__(self, folder: Path, cell: str, data_root: Path | None, cache: Path, progress: Progress) -> None:
-        chosen = _choose(folder, cell)
-        self._recorded, self._weights = chosen.accuracy, chosen.weights
-        self._config, self._state = load_model(chosen.model)
-        self.trial = Trial.decode(self._config["trial"])
-        self._data_root, self._cache, self._progress = data_root, cache, progress
+    def __init__(
+        self, path: Path, weights: Path | None = None, data: Data | None = None, device: str | None = None
+    ) -> None:
+        self.path = path
+        self.file: ModelFile = load_model(path)
+        self.trial: Trial = self.file.trial
+        self._weights, self._data = weights, data
+        self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._dataset_type = dataset_registry.get(self.trial.cell.dataset)
 
     @property
     def classes(self) -> Sequence[str]:
-        """Names of the classes, in the order of their indices."""
-        return self._dataset_type.classes
+        """Names of the classes, in the order of the logits."""
+        preparation = self.file.preparation
+        return self._dataset_type.classes if preparation is None else preparation.classes
+
+    @property
+    def feature_names(self) -> Sequence[str]:
+        """Names of the entries of a vector; empty where they have none."""
+        return () if self.file.preparation is None else self.file.preparation.feature_names
+
+    @property
+    def standardisation(self) -> Standardisation | None:
+        """Of vectors; None: they are taken as they are."""
+        return None if self.file.preparation is None else self.file.preparation.standardisation
+
+    @property
+    def frozen(self) -> bool:
+        """Whether a frozen backbone turns images into what the method takes."""
+        return self.trial.protocol.training == "frozen"
+
+    @property
+    def takes(self) -> Literal["pictures", "vectors"]:
+        """What it is given: pictures, or vectors (n, m)."""
+        return "pictures" if self.frozen or len(self.file.input_shape) == 3 else "vectors"
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """Its dataset, to ask how an input is made; of one with files below a root, they are not looked at."""
+        return dataset_of(self.trial, Path())
+
+    def sample(self, picture: Image.Image) -> NDArray[Any]:
+        """A picture of any size and colour as the target domain's images are; without its first axis.
+
+        Raises:
+            DataError: the picture shows nothing, or the dataset is none of images.
+        """
+        return self.dataset.from_picture(picture, self.trial.pair.target)
+
+    def standardised(self, vectors: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """Vectors (n, m) of the target domain as the method takes them."""
+        small = np.asarray(vectors, dtype=np.float32)  # first, as data sets have them
+        if (given := self.standardisation) is None:
+            return small
+        return ((small.astype(np.float64) - given.mean) / given.scale).astype(np.float32)
+
+    def logits(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+        """Logits (n, K) of samples of the target domain.
+
+        Args:
+            samples: (n, channels, height, width) uint8, see :meth:`sample`; or vectors (n, m), see
+                :meth:`standardised`.
+
+        Raises:
+            SweepError: the model takes no samples but its own, or none like these, or does not fit this version of its
+                method.
+            DataError: the model is a shallow one of format 1, and its data is missing.
+        """
+        if self.frozen:
+            samples = extract_features(self.backbone, samples, device=self._device)
+        try:
+            return self.algorithm.predict(samples).logits
+        except TrainingError as error:
+            raise SweepError(str(error)) from None
+
+    @cached_property
+    def backbone(self) -> torch.nn.Module:
+        """The frozen backbone."""
+        return build_backbone(self.trial.protocol.backbone, self.pretrained)
+
+    @property
+    def pretrained(self) -> dict[str, Any]:
+        """Weights of the frozen backbone, without those of ImageNet's classes.
+
+        Raises:
+            BackboneError: there are none here.
+        """
+        name = self.trial.protocol.backbone
+        state = self.file.pretrained or load_pretrained(name, self._weights)
+        return {key: value for key, value in state.items() if not key.startswith(BACKBONES[name].head)}
+
+    @cached_property
+    def algorithm(self) -> Algorithm:
+        """The trained method.
+
+        Raises:
+            SweepError: it takes no samples but its own, or does not fit this version of the method.
+            DataError: it is a shallow one of format 1, and its data is missing.
+        """
+        if "msda" in self.trial.protocol.inputs:
+            raise SweepError(
+                f"{self.trial.cell.name} works on mSDA, a representation that is learned from both domains at once "
+                "and has none of other samples: choose a cell without it"
+            )
+        shallow = method_registry.get(self.trial.method).family == "shallow"
+        if self.file.preparation is None and shallow:
+            return self._restored(self._with_data()[0])
+        samples = Samples(np.zeros((2, *self.file.input_shape), self.file.input_type), np.zeros(2, dtype=np.int64))
+        return self._restored(build_untrained(self.trial, samples, self._config, self._device))
 
     def evaluate(self) -> Evaluation:
         """Predict the scored samples of the cell's target.
@@ -100,123 +204,168 @@ class SavedModel:
         Raises:
             DataError: the data is missing or damaged.
         """
-        model, scoring = self._with_data(self._domains())
-        logits, labels = scoring.on_scored(model)
-        return Evaluation(accuracy(logits, labels), confusion(logits, labels), self._recorded)
+        model, scoring = self._with_data()
+        logits, labels = scoring.on_scored(self._restored(model))
+        return Evaluation(accuracy(logits, labels), confusion(logits, labels))
 
-    def predict(self, paths: Sequence[Path]) -> list[Answer]:
-        """Classify pictures of any size and colour.
-
-        Raises:
-            SweepError: a picture shows nothing, or the dataset is none of images.
-            DataError: a file is no picture, or the model is a shallow one and its data is missing.
-        """
-        # Of a dataset with files below a root, only how its images look is asked.
-        dataset = self._dataset(self._data_root or Path())
-        pictures = [open_picture(path).image for path in paths]
-        samples = np.stack([self._sample(dataset, *item) for item in zip(paths, pictures, strict=True)])
-        model_inputs: NDArray[Any] = samples
-        if self.trial.protocol.training == "frozen":
-            name = self.trial.protocol.backbone
-            model_inputs = extract_features(build_backbone(name, load_pretrained(name, self._weights)), samples)
-        shallow = method_registry.get(self.trial.method).family == "shallow"
-        model = self._with_data(self._domains())[0] if shallow else self._without_data()
-        logits = torch.from_numpy(model.predict(model_inputs).logits)
-        confidences, labels = (values.tolist() for values in logits.softmax(dim=1).max(dim=1))
-        return [
-            Answer(self.classes[k], 100 * p, np.asarray(picture), np.squeeze(seen.transpose(1, 2, 0)))
-            for k, p, picture, seen in zip(labels, confidences, pictures, samples, strict=True)
-        ]
-
-    def _dataset(self, root: Path | None) -> Dataset:
-        """The cell's dataset over a data root."""
-        kind = self._dataset_type
-        options = kind.options_type.decode(self.trial.protocol.options)
-        return kind(root if kind.needs_root else None, options, self._cache, self._progress)
-
-    def _sample(self, dataset: Dataset, path: Path, picture: Image.Image) -> NDArray[Any]:
-        try:
-            return dataset.from_picture(picture, self.trial.pair.target)
-        except DataError as error:
-            raise SweepError(f"{path}: {error}") from None
-
-    def _domains(self) -> dict[str, Domain]:
-        dataset, wanted = self._dataset(self._data_root), inputs.wanted([self.trial])
-        loaded = inputs.load(dataset, wanted, self._cache, self._progress, self._weights)
-        return {name: domain for (name, _), domain in loaded.items()}
-
-    def _with_data(self, domains: dict[str, Domain]) -> tuple[Algorithm, Scoring]:
-        """The model as it was trained, over the whole of its data, and what scored it."""
+    def _with_data(self) -> Any:
+        """The method over the whole of its data, to be restored, and what scores it."""
+        if self._data is None:
+            raise SweepError(f"the model {self.path} needs its training data, which nothing names")
+        domains = self._data()
         source, target = (domains[name] for name in self.trial.pair)
-        model, scoring = build_trial(self.trial, source, target, self._task_config, self._device)
-        return self._restored(model), scoring
-
-    def _without_data(self) -> Algorithm:
-        """A deep model needs of its data only what form it had."""
-        shape, kind = self._config["input_shape"], self._config["input_type"]
-        samples = Samples(np.zeros((2, *shape), dtype=kind), np.zeros(2, dtype=np.int64))
-        model = build_untrained(self.trial, samples, self._task_config, self._device)
-        return self._restored(model)
+        return build_trial(self.trial, source, target, self._config, self._device)
 
     @property
-    def _task_config(self) -> TaskConfig:
+    def _config(self) -> TaskConfig:
         # A fine-tuned backbone is built without pretrained weights: the model brings its own.
         training: Training | None = "scratch" if self.trial.protocol.training == "finetune" else None
-        return TaskConfig(self._config["epochs"], self._config["num_classes"], training=training)
-
-    @property
-    def _device(self) -> str:
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return TaskConfig(self.file.epochs, self.file.num_classes, training=training)
 
     def _restored(self, model: Algorithm) -> Algorithm:
         try:
-            model.load_model_state(self._state)
+            model.load_model_state(self.file.state)
         except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise SweepError(f"the saved model does not fit this version of {self.trial.method}: {first}") from error
         return model
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    """The trial that a cell has chosen.
+def dataset_of(trial: Trial, root: Path | None, cache: Path | None = None, progress: Progress | None = None) -> Dataset:
+    """The dataset of a trial, under its options, over a data root."""
+    kind = dataset_registry.get(trial.cell.dataset)
+    options = kind.options_type.decode(trial.protocol.options)
+    return kind(root if kind.needs_root else None, options, cache, progress)
 
-    Attributes:
-        model: its file.
-        accuracy: that the ledger has of it, in percent.
-        weights: the file of pretrained weights that the experiment names; None: the published ones.
+
+def open_chosen(
+    chosen: Chosen, data_root: Path | None, cache: Path, progress: Progress, device: str | None = None
+) -> SavedModel:
+    """The model of a chosen trial, which knows where its data lies.
+
+    Args:
+        chosen: the trial.
+        data_root: where data sets lie; None where none is known.
+        cache: folder for decoded images and features.
+        progress: told of slow work.
+        device: see :class:`SavedModel`.
     """
 
-    model: Path
-    accuracy: float
-    weights: Path | None
+    def data() -> Mapping[str, Domain]:
+        trial = model.trial
+        dataset = dataset_of(trial, data_root, cache, progress)
+        loaded = inputs.load(dataset, inputs.wanted([trial]), cache, progress, chosen.weights)
+        return {name: domain for (name, _), domain in loaded.items()}
+
+    model = SavedModel(chosen.model, chosen.weights, data, device)
+    return model
 
 
-def _choose(folder: Path, cell: str) -> _Chosen:
-    """The chosen trial of the cell of that name.
+def choose(folder: Path, cell: str | None = None, pair: str | None = None) -> Chosen:
+    """The chosen trial of a cell.
+
+    Args:
+        folder: the experiment's results.
+        cell: ``method:source-target``; ``method:source-target@backbone`` where a method ran on several inputs;
+            ``method+3:source-target`` of one that had three target labels per class (``+3of15``: of 15 classes;
+            ``+3only``: without the source). None: :func:`recommended_cell`.
+        pair: ``source-target``, of which the recommended cell is wanted.
 
     Raises:
         LedgerError: there is no ledger.
         SweepError: there is no such cell, or no model is kept of it.
     """
+    if cell is not None and pair is not None:
+        raise SweepError(f"a cell names its pair: leave --pair {pair} out")
+    cells = _cells(folder)
+    name = cell if cell is not None else recommended_cell(folder, pair)
+    matches = [name in both for both in zip(cells.names, cells.long_names, strict=True)]
+    if sum(matches) != 1:
+        raise SweepError(f"{folder.name} has no cell {name!r} (there are: {', '.join(dict.fromkeys(cells.names))})")
+    record = cells.chosen[matches].iloc[0]
+    model = json.loads(record["artefacts"]).get(MODEL)
+    if model is None:
+        raise SweepError(
+            f"no model is kept of {name}: cross-fitted methods have none, and results of earlier versions neither "
+            f"(`python -m sweep run {folder.name} --fresh --only method={record['method']}` makes it anew)"
+        )
+    weights = cells.experiment.get("protocol", {}).get("weights")
+    accuracy_found = record["target_accuracy"]
+    (trial,) = planned(cells.chosen[matches])
+    same = cells.candidates[selection.CELL].eq(record[selection.CELL]).all(axis=1)
+    return Chosen(
+        cell=name,
+        model=folder / model,
+        criterion=cells.criterion,
+        candidates=int(same.sum()),
+        label_free=record["declared_access"] == "none" and trial.protocol.few is None,
+        accuracy=math.nan if accuracy_found is None else float(accuracy_found),
+        weights=Path(weights) if weights else None,
+        checksums={name: text for name, text in cells.checksums.items() if name in trial.pair},
+    )
+
+
+def recommended_cell(folder: Path, pair: str | None = None) -> str:
+    """The cell whose chosen trial scores best over all methods of a pair, among those that saw no target label.
+
+    Args:
+        folder: the experiment's results.
+        pair: ``source-target``; may be None where there is only one.
+
+    Returns:
+        Its name, with the backbone.
+
+    Raises:
+        LedgerError: there is no ledger.
+        SweepError: there is no such pair, or there are several and none is named; or no method is label-free.
+    """
+    cells = _cells(folder)
+    rows = cells.chosen.assign(pair=[str(trial.pair) for trial in planned(cells.chosen)], name=cells.long_names)
+    few = [trial.protocol.few is not None for trial in planned(rows)]
+    rows = rows[(rows["declared_access"] == "none") & ~np.array(few, dtype=bool)]
+    pairs = list(dict.fromkeys(rows["pair"]))
+    if not pairs:
+        raise SweepError(f"{folder.name} has no finished trial of a method without target labels: name one by --cell")
+    if pair is None and len(pairs) > 1:
+        raise SweepError(f"{folder.name} has several pairs ({', '.join(pairs)}): say --pair or --cell")
+    if pair is not None and pair not in pairs:
+        raise SweepError(f"{folder.name} has no label-free result of {pair!r} (there are: {', '.join(pairs)})")
+    rows = rows if pair is None else rows[rows["pair"] == pair]
+    return str(rows.sort_values("score", ascending=False, kind="stable")["name"].iloc[0])
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The cells of an experiment's results.
+
+    Attributes:
+        experiment: as the ledger has it.
+        checksums: domain → digest.
+        criterion: that chooses.
+        candidates: finished trials.
+        chosen: one of them for each cell.
+        names, long_names: of the cells; the long ones with the backbone.
+    """
+
+    experiment: Mapping[str, Any]
+    checksums: Mapping[str, str]
+    criterion: str
+    candidates: pd.DataFrame
+    chosen: pd.DataFrame
+    names: Sequence[str]
+    long_names: Sequence[str]
+
+
+def _cells(folder: Path) -> _Cells:
     with Ledger(folder / FILE) as ledger:
         experiment = ledger.meta("experiment") or {}
+        checksums = ledger.meta("data", {}).get("checksums", {})
         candidates = selection.candidates(ledger)
     candidates = candidates[candidates["state"].isin(FINISHED)]
-    chosen = selection.choose(candidates, experiment.get("criterion", selection.DEFAULT))
+    criterion = experiment.get("criterion", selection.DEFAULT)
+    chosen = selection.choose(candidates, criterion)
     cells = [trial.cell for trial in planned(chosen)]
     often = Counter(each.name for each in cells)
     long_names = [f"{each.name}@{each.protocol.backbone}" for each in cells]
     names = [long if often[each.name] > 1 else each.name for each, long in zip(cells, long_names, strict=True)]
-    matches = [cell in both for both in zip(names, long_names, strict=True)]
-    if sum(matches) != 1:
-        raise SweepError(f"{folder.name} has no cell {cell!r} (there are: {', '.join(dict.fromkeys(names))})")
-    record = chosen[matches].iloc[0]
-    model = json.loads(record["artefacts"]).get(MODEL)
-    if model is None:
-        raise SweepError(
-            f"no model is kept of {cell}: cross-fitted methods have none, and results of earlier versions neither "
-            f"(`python -m sweep run {folder.name} --fresh --only method={record['method']}` makes it anew)"
-        )
-    weights = experiment.get("protocol", {}).get("weights")
-    return _Chosen(folder / model, float(record["target_accuracy"]), Path(weights) if weights else None)
+    return _Cells(experiment, checksums, criterion, candidates, chosen, names, long_names)

@@ -20,9 +20,11 @@ from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import EpochReport, Protocol, Training, Trial, TrialState
 from transfer_sweep.reports.pruning import ArtefactPruner
 from transfer_sweep.sweep.errors import SweepError
-from transfer_sweep.sweep.trial.model_files import load_model, save_model
+from transfer_sweep.sweep.trial.model_files import Preparation, load_model, save_model
 from transfer_sweep.sweep.trial.scoring import Scoring
 from transfer_sweep.sweep.trial.task import TaskConfig, build_trial
+
+DIGITS = Preparation(OfflineDigits.classes)
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +50,12 @@ def _task(method: str, domains: dict[str, Domain]) -> tuple[Algorithm, Scoring]:
 def test_a_saved_model_predicts_as_the_trained_one_did(domains: dict[str, Domain], method: str, tmp_path: Path) -> None:
     trained, _ = _task(method, domains)
     trained.fit_epoch()
-    path = tmp_path / save_model(tmp_path, _trial(method), 2, 10, trained)
-    config, state = load_model(path)
-    assert config["trial"] == _trial(method).encode()
-    assert config["input_shape"] == list(domains["photo"].train.inputs.shape[1:])
+    path = tmp_path / save_model(tmp_path, _trial(method), 2, trained, DIGITS)
+    saved = load_model(path)
+    assert saved.trial == _trial(method)
+    assert saved.input_shape == domains["photo"].train.inputs.shape[1:]
     new, _ = _task(method, domains)
-    new.load_model_state(state)
+    new.load_model_state(saved.state)
     assert domains["photo"].test is not None
     inputs = domains["photo"].test.inputs
     np.testing.assert_array_equal(new.predict(inputs).logits, trained.predict(inputs).logits)
@@ -64,7 +66,7 @@ def test_a_mean_teacher_is_saved_with_its_student_and_without_optimizers(
 ) -> None:
     trained, _ = _task("self_ensembling", domains)
     trained.fit_epoch()
-    path = tmp_path / save_model(tmp_path, _trial("self_ensembling"), 2, 10, trained)
+    path = tmp_path / save_model(tmp_path, _trial("self_ensembling"), 2, trained, DIGITS)
     with safe_open(path, framework="pt") as file:
         names = list(file.keys())
     assert {name.split(".")[1] for name in names} == {"network", "teacher"}

@@ -30,6 +30,7 @@ from transfer_sweep.sweep.engine.trainable import CHECKPOINT, Shared, TransferTr
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import trials as plan
 from transfer_sweep.sweep.resources.gpu_memory import Memory
+from transfer_sweep.sweep.trial.model_files import Preparation
 
 # --- checkpoints ---
 
@@ -68,6 +69,7 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TransferTrial:
         node="here",
         epochs=3,
         num_classes=10,
+        preparations={(name, "raw"): Preparation(digits.classes) for name in row.pair},
         criterion="entropy",
         checkpoint_seconds=20,
         pretrained={},

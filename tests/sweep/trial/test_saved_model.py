@@ -1,16 +1,20 @@
 """A saved model on its test set and on pictures: what the command line says, and what it refuses."""
 
+import json
 import shutil
+from importlib import metadata
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from tests.support.command_line import CommandLine
-from transfer_sweep.datasets.base import Domain
+from tests.support import small_ledger
+from tests.support.command_line import CommandLine, assert_refused
 from transfer_sweep.datasets.offline_digits import OfflineDigits
+from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.artefacts import FEATURES, MODEL, save_features
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import EpochReport, TrialState
@@ -18,7 +22,7 @@ from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.planning.data import dataset_of
 from transfer_sweep.sweep.planning.trials import search
 from transfer_sweep.sweep.trial import inputs
-from transfer_sweep.sweep.trial.model_files import save_model
+from transfer_sweep.sweep.trial.model_files import Preparation, save_model
 from transfer_sweep.sweep.trial.task import TaskConfig, build_trial
 
 EXPERIMENT = """\
@@ -53,7 +57,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
             scored = scoring(model, all_criteria=True)
             assert scored.features is not None
             artefacts = {
-                MODEL: save_model(root, trial, experiment.epochs, 10, model),
+                MODEL: save_model(root, trial, experiment.epochs, model, Preparation(OfflineDigits.classes)),
                 FEATURES: save_features(root, trial.id, scored.features),
             }
             report = EpochReport(trial.budget, scored.target_accuracy, scored.criteria, losses[-1], seconds=1.0)
@@ -109,28 +113,104 @@ def test_pictures_of_any_size_and_colour_are_classified_and_annotated(
     assert code == 0, err
     lines = [line.split() for line in out.strip().splitlines()[1:]]
     assert sum(Path(name).stem == label for name, label, *_ in lines) >= 8
-    assert all(10 <= float(confidence) <= 100 for _, _, confidence, _ in lines)
+    assert all(10 <= float(confidence) <= 100 for _, _, confidence, *_ in lines)
     with Image.open(picture) as shown:
         assert shown.width > 1000
         assert len(np.unique(np.asarray(shown.convert("L")))) > 50
 
 
-@pytest.mark.parametrize(("method", "reads"), [("source_only", False), ("nearest_neighbor", True)])
-def test_a_network_classifies_without_the_data_a_shallow_method_reads_its_own(
-    sweep: CommandLine, monkeypatch: pytest.MonkeyPatch, pictures: list[Path], method: str, reads: bool
+@pytest.mark.parametrize("method", ["source_only", "nearest_neighbor"])
+def test_a_model_classifies_without_its_training_data(
+    sweep: CommandLine, monkeypatch: pytest.MonkeyPatch, pictures: list[Path], method: str
 ) -> None:
-    read: list[str] = []
-    load = OfflineDigits.load
-
-    def load_and_tell(self: OfflineDigits, domain: str) -> Domain:
-        read.append(domain)
-        return load(self, domain)
-
-    monkeypatch.setattr(OfflineDigits, "load", load_and_tell)
+    monkeypatch.setattr(OfflineDigits, "load", lambda *_: pytest.fail("the training data was read"))
     code, out, err = sweep("predict", "few", pictures[0], pictures[7], "--cell", f"{method}:rendered-uci")
     assert code == 0, err
     assert [line.split()[1] for line in out.strip().splitlines()[1:]] == ["0", "7"]
-    assert bool(read) == reads
+
+
+def test_without_a_cell_the_one_that_scores_best_without_labels_answers(
+    sweep: CommandLine, results: Path, pictures: list[Path]
+) -> None:
+    with Ledger(results / "few/ledger.sqlite") as ledger:
+        rows = selection.candidates(ledger).set_index("method")["information_maximization"]
+    code, _, err = sweep("predict", "few", pictures[0])
+    assert code == 0, err
+    assert f"{rows.idxmax()}:rendered-uci@" in err
+    assert "recommended by information_maximization" in err
+
+
+def test_of_several_pairs_one_must_be_named(sweep: CommandLine, tmp_path: Path, pictures: list[Path]) -> None:
+    small_ledger.write(tmp_path / "many" / "ledger.sqlite", small_ledger.RUNS)
+    with Ledger(tmp_path / "many" / "ledger.sqlite") as ledger:
+        pairs = [f"{row.source}-{row.target}" for row in selection.candidates(ledger).itertuples()]
+    assert_refused(sweep("predict", "many", pictures[0], "--results", tmp_path), *set(pairs), "--pair")
+    assert_refused(sweep("predict", "many", pictures[0], "--results", tmp_path, "--pair", "a-z"), "a-z", pairs[0])
+
+
+def test_a_folder_is_written_as_a_table_and_a_damaged_picture_makes_exit_code_1(
+    sweep: CommandLine, pictures: list[Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "new"
+    shutil.copytree(pictures[0].parent, folder)
+    (folder / "5.png").write_bytes(pictures[5].read_bytes()[:600])
+    (folder / "notes.txt").write_text("")
+    file = tmp_path / "predictions.csv"
+    call = ("predict", "few", folder, "--cell", "source_only:rendered-uci", "--out", file)
+    code, out, err = sweep(*call)
+    assert (code, out) == (1, "")
+    assert "left out: 1 .txt" in err
+    assert "9 of 10 pictures" in err
+    assert "1 of 10 could not be read; the first:" in err
+    assert "5.png cannot be read as a picture" in err
+    found = pd.read_csv(file, dtype={"label": str})
+    assert found["path"].tolist() == [str(folder / f"{digit}.png") for digit in range(10)]
+    assert found["error"].notna().tolist() == [digit == 5 for digit in range(10)]
+    assert (found["label"] == [str(digit) for digit in range(10)]).sum() >= 7
+    before = file.read_bytes()
+    assert_refused(sweep(*call), "predictions.csv is there already", "--overwrite")
+    assert file.read_bytes() == before
+    assert sweep(*call, "--overwrite").code == 1
+
+
+def test_where_no_picture_can_be_read_nothing_is_written(sweep: CommandLine, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_text("no picture")
+    file = tmp_path / "p.csv"
+    said = sweep("predict", "few", tmp_path, "--cell", "source_only:rendered-uci", "--out", file)
+    assert_refused(said, "a.png cannot be read as a picture", "1 more")
+    assert not file.exists()
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_an_export_says_what_it_is_and_repeats_the_predictions(
+    sweep: CommandLine, results: Path, tmp_path: Path
+) -> None:
+    call = ("export", "few", "--cell", "source_only:rendered-uci", "--format", "torchscript", "--out", tmp_path / "out")
+    code, out, err = sweep(*call)
+    assert (code, out) == (0, ""), err
+    assert "inputs compared with predict" in err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "classes.json", "model.pt"]
+    assert json.loads((tmp_path / "out/classes.json").read_text()) == [str(digit) for digit in range(10)]
+    with Ledger(results / "few/ledger.sqlite") as ledger:
+        accuracy = ledger.outcomes().set_index("method")["target_accuracy"]["source_only"]
+    card = (tmp_path / "out/README.md").read_text()
+    for part in (
+        "rendered → uci",
+        "torch.jit.trace",
+        "inputs compared with predict",
+        "270",  # of 300 source samples, a tenth is held out
+        "information_maximization",
+        "No target label was used",
+        f"{float(accuracy):.2f} %",
+        "small_cnn",
+        "What it is good for",
+        "Terms",
+        f"torch {metadata.version('torch')}",
+    ):
+        assert part in card
+    assert_refused(sweep(*call), "holds model.pt already", "--overwrite")
+    assert sweep(*call, "--overwrite").code == 0
 
 
 def test_what_cannot_be_used_gets_one_line(sweep: CommandLine, pictures: list[Path], tmp_path: Path) -> None:
@@ -140,6 +220,8 @@ def test_what_cannot_be_used_gets_one_line(sweep: CommandLine, pictures: list[Pa
     Image.new("L", (40, 40), 255).save(blank)
     cut = tmp_path / "cut.png"
     cut.write_bytes(pictures[3].read_bytes()[:600])
+    empty = tmp_path / "empty"
+    empty.mkdir()
     cell = ("--cell", "source_only:rendered-uci")
     for arguments, part in (
         (("predict", "few", text, *cell), "note.png cannot be read as a picture"),
@@ -147,6 +229,9 @@ def test_what_cannot_be_used_gets_one_line(sweep: CommandLine, pictures: list[Pa
         (("predict", "few", blank, *cell), "blank.png: it shows no strokes"),
         (("predict", "few", cut, *cell), "cut.png cannot be read as a picture"),
         (("predict", "few", pictures[0], *cell, "--annotate", "a.txt"), "PNG"),
+        (("predict", "few", pictures[0], *cell, "--out", "a.xlsx"), ".csv, .jsonl, .parquet"),
+        (("predict", "few", pictures[0], *cell, "--pair", "rendered-uci"), "leave --pair rendered-uci out"),
+        (("predict", "few", empty, *cell), "no pictures to predict"),
         (("evaluate", "few", "--cell", "dann:rendered-uci"), "source_only:rendered-uci"),
         (("evaluate", "many", *cell), "many"),
     ):
