@@ -24,7 +24,7 @@ from transfer_sweep.reports.criteria.outputs import Outputs
 from transfer_sweep.reports.ledger import records
 from transfer_sweep.reports.ledger.artefacts import FEATURES, LOGITS
 from transfer_sweep.reports.ledger.ledger import Ledger
-from transfer_sweep.reports.ledger.records import LOST, canonical
+from transfer_sweep.reports.ledger.records import LOST, Cell, TrialState, canonical
 
 DEFAULT = "information_maximization"
 STOPPING = "information_maximization"
@@ -48,7 +48,7 @@ _FROM_LOGITS = registry.Selected(
 )
 """What can be computed from stored predictions where a trial has not recorded it."""
 
-CELL = ["dataset", "method", "source", "target", "protocol"]
+CELL = [*Cell.COLUMNS]
 """Hyperparameters compete among trials that agree in these columns, and nowhere else."""
 
 _SAME = [*CELL, "params", "budget"]
@@ -320,7 +320,7 @@ def runs(candidates: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
 
     A chosen trial that was stopped early stands for itself until such a run is there.
     """
-    whole = candidates[candidates["state"] == "done"].merge(chosen[_SAME], on=_SAME)
+    whole = candidates[candidates["state"] == TrialState.DONE].merge(chosen[_SAME], on=_SAME)
     lacking = chosen[~chosen.set_index(_SAME).index.isin(whole.set_index(_SAME).index)]
     return pd.concat([whole, candidates[candidates["id"].isin(lacking["id"])]])
 

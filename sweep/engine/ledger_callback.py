@@ -94,6 +94,7 @@ class LedgerCallback(Callback):
         # The scheduler has spoken by now: a result that is done before its budget was stopped.
         stopped = report.state == TrialState.RUNNING and result.get("done")
         report = self._received(dataclasses.replace(report, state=TrialState.STOPPED) if stopped else report)
+        result["report"] = report  # Tune holds on to each trial's last result: the files that were sent are not in it
         for number, epoch in enumerate(report.epochs, start=1):
             ends = report.state.finished and number == len(report.epochs)
             state = report.state if ends else None

@@ -13,7 +13,7 @@ from transfer_sweep.reports.criteria import registry
 from transfer_sweep.reports.document.elements import Table
 from transfer_sweep.reports.document.text import criterion_name, percent, signed
 from transfer_sweep.reports.ledger.ledger import Ledger
-from transfer_sweep.reports.ledger.records import planned
+from transfer_sweep.reports.ledger.records import TrialState, planned
 from transfer_sweep.reports.selection import CELL, ORACLE, PER_TRIAL
 from transfer_sweep.sweep.config.schema import EarlyStopping
 from transfer_sweep.sweep.errors import SweepError
@@ -37,24 +37,26 @@ class Replay:
     def __init__(self, ledger: Ledger, stopping: EarlyStopping) -> None:
         found = selection.candidates(ledger)
         found = found[found["role"] == "search"]
-        if found["state"].isin(["running", "pending"]).any():
+        if found["state"].isin([TrialState.RUNNING, TrialState.PENDING]).any():
             raise SweepError("the run is not complete: `python -m sweep run` continues it")
-        if (found["state"] == "stopped").any():
+        if (found["state"] == TrialState.STOPPED).any():
             raise SweepError(
                 "trials were stopped early here, and nobody knows what they would have reached: replay a run of the "
                 "whole grid (`run NAME --set early_stopping.scheduler=none --results OTHER`)"
             )
-        rows = planned(found)
-        self._stopping, self._cells = stopping, stoppable_cells(rows)
-        self._rows = {row.id: row for row in rows if row.cell in self._cells}
-        if not self._rows:
+        trials = planned(found)
+        self._stopping, self._cells = stopping, stoppable_cells(trials)
+        self._trials = {trial.id: trial for trial in trials if trial.cell in self._cells}
+        if not self._trials:
             raise SweepError("nothing to replay: no cell has six trials of more than one epoch")
         # Predictions are those of the last epoch; a trial that is stopped has other ones, which nobody kept.
-        self.whole = found[found["id"].isin(self._rows)].assign(logits="")
+        self.whole = found[found["id"].isin(self._trials)].assign(logits="")
         rungs = Rungs(stopping, self._cells)
-        self.rung_epochs = sorted({e for row in self._rows.values() for e in rungs.epochs_of(row) if e < row.budget})
+        self.rung_epochs = sorted(
+            {e for trial in self._trials.values() for e in rungs.epochs_of(trial) if e < trial.budget}
+        )
         epochs = ledger.epochs()
-        epochs = epochs[epochs["trial"].isin(self._rows)]
+        epochs = epochs[epochs["trial"].isin(self._trials)]
         self._arrivals = [
             (trial, epoch, json.loads(text), accuracy)
             for trial, epoch, text, accuracy in zip(
@@ -92,10 +94,10 @@ class Replay:
                 score = -1.0 if math.isnan(accuracy) else accuracy
             else:
                 score = selection.guarded_score(recorded, criterion)
-            if not rungs.keep_going(self._rows[trial], epoch, score):
+            if not rungs.keep_going(self._trials[trial], epoch, score):
                 stopped.add(trial)
         end = pd.DataFrame([ends[trial] for trial in self.whole["id"]], index=self.whole.index, dtype=float)
-        state = self.whole["state"].mask(self.whole["id"].isin(stopped), "stopped")
+        state = self.whole["state"].mask(self.whole["id"].isin(stopped), TrialState.STOPPED)
         return self.whole.drop(columns=list(end)).join(end).reindex(columns=self.whole.columns).assign(state=state)
 
     def tables(self, chosen_by: str) -> list[Table]:
