@@ -62,6 +62,7 @@ class Chosen:
         accuracy: that the ledger has of it, in percent; NaN where no scored sample has a label.
         weights: the file of pretrained weights that the experiment names; None: the published ones.
         checksums: domain → digest of its data, as the ledger has it.
+        paths: domain → where it lies, of the user's own data.
     """
 
     cell: str
@@ -72,6 +73,7 @@ class Chosen:
     accuracy: float
     weights: Path | None
     checksums: Mapping[str, str]
+    paths: Mapping[str, Path]
 
 
 class SavedModel:
@@ -231,11 +233,17 @@ class SavedModel:
         return model
 
 
-def dataset_of(trial: Trial, root: Path | None, cache: Path | None = None, progress: Progress | None = None) -> Dataset:
-    """The dataset of a trial, under its options, over a data root."""
+def dataset_of(
+    trial: Trial,
+    root: Path | None,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+    paths: Mapping[str, Path] | None = None,
+) -> Dataset:
+    """The dataset of a trial, under its options, over a data root or at the user's own paths."""
     kind = dataset_registry.get(trial.cell.dataset)
     options = kind.options_type.decode(trial.protocol.options)
-    return kind(root if kind.needs_root else None, options, cache, progress)
+    return kind(root if kind.needs_root else None, options, cache, progress, paths)
 
 
 def open_chosen(
@@ -253,7 +261,7 @@ def open_chosen(
 
     def data() -> Mapping[str, Domain]:
         trial = model.trial
-        dataset = dataset_of(trial, data_root, cache, progress)
+        dataset = dataset_of(trial, data_root, cache, progress, chosen.paths)
         loaded = inputs.load(dataset, inputs.wanted([trial]), cache, progress, chosen.weights)
         return {name: domain for (name, _), domain in loaded.items()}
 
@@ -302,6 +310,7 @@ def choose(folder: Path, cell: str | None = None, pair: str | None = None) -> Ch
         accuracy=math.nan if accuracy_found is None else float(accuracy_found),
         weights=Path(weights) if weights else None,
         checksums={name: text for name, text in cells.checksums.items() if name in trial.pair},
+        paths={name: Path(path) for name, path in cells.experiment.get("paths", {}).items()},
     )
 
 
