@@ -49,7 +49,8 @@ class Stopping:
         stopped: those that were.
         saved: share of all their epochs that was not run, in percent.
         cells: number of cells with stopped trials.
-        lost: number of cells where a stopped trial has the best target accuracy at its last epoch.
+        lost: number of cells where a stopped trial has the best target accuracy at its last epoch; None where no
+            target has labels.
         chosen: number of cells where the criterion chose a stopped trial.
     """
 
@@ -58,7 +59,7 @@ class Stopping:
     stopped: int
     saved: float
     cells: int
-    lost: int
+    lost: int | None
     chosen: int
 
 
@@ -87,16 +88,18 @@ def stopping(results: Results) -> Stopping | None:
         len(stopped),
         100 * (full - spent) / full,
         len(stopped[CELL].drop_duplicates()),
-        chosen(ORACLE),
+        chosen(ORACLE) if results.has_labels else None,
         chosen(results.criterion),
     )
 
 
 def _prose(found: Stopping, criterion: str) -> str:
+    lost = "" if found.lost is None else (
+        f"{found.lost} have the best target accuracy (oracle) at the last epoch of a stopped one; "
+    )
     return (
         f"{found.stopped} of {counted(found.ended, 'trial')} that could be stopped early were, which saved "
-        f"{found.saved:.0f} % of their epochs. Of {counted(found.cells, 'cell')} with stopped trials, "
-        f"{found.lost} have the best target accuracy (oracle) at the last epoch of a stopped one; "
+        f"{found.saved:.0f} % of their epochs. Of {counted(found.cells, 'cell')} with stopped trials, {lost}"
         f"{criterion_name(criterion)} chose a stopped one in {found.chosen}."
     )
 

@@ -28,7 +28,7 @@ PLACE = Place(Part.RESULTS, 20)
 
 def blocks(context: Context) -> Iterator[Block]:
     """The table by each way of choosing."""
-    for group in context.groups:
+    for group in context.with_labels:
         yield context.variants(partial(table, group), offered=[ORACLE])
 
 

@@ -22,7 +22,7 @@ PLACE = Place(Part.OPENING, 10)
 def blocks(context: Context) -> Iterator[Block]:
     """The experiment's name, and the sentences."""
     yield Heading(1, context.results.name)
-    yield " ".join([_progress(context.results), *_outcome(context)])
+    yield " ".join([_progress(context.results), *_labels(context.results), *_outcome(context)])
 
 
 def _progress(results: Results) -> str:
@@ -40,11 +40,27 @@ def _progress(results: Results) -> str:
     )
 
 
+def _labels(results: Results) -> Iterator[str]:
+    """Which targets have no labels, or labels of some samples alone."""
+    if results.unlabelled:
+        names, one = ", ".join(results.unlabelled), len(results.unlabelled) == 1
+        yield (
+            f"**No labels are known of {'the target domain' if one else 'the target domains'} {names}:** nothing "
+            "there has an accuracy, and criteria and the agreement of methods stand in its place."
+        )
+    for domain, counts in results.partly_labelled.items():
+        if domain not in results.unlabelled:
+            yield (
+                f"Of {domain}, {counts.labelled:,} of {counts.total:,} samples have labels: accuracies are of scored "
+                "samples with labels."
+            )
+
+
 def _outcome(context: Context) -> Iterator[str]:
     results = context.results
     methods, cells = results.trials["method"].nunique(), len(results.trials[CELL].drop_duplicates())
     yield f"{counted(methods, 'method')} in {counted(cells, 'cell')} (method × pair)."
-    only = context.groups[0] if len(context.groups) == 1 else None
+    only = context.with_labels[0] if len(context.groups) == len(context.with_labels) == 1 else None
     if only is not None:
         yield from _best(only, results.criterion)
     costs = regret.means(results)
