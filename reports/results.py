@@ -141,9 +141,7 @@ class Results:
     def partly_labelled(self) -> dict[str, DomainSamples]:
         """The target domains of whose samples some have a label and some have none, in plan order."""
         targets = {domain: self.samples.get(domain) for domain in self.trials["target"].unique()}
-        return {
-            domain: counts for domain, counts in targets.items() if counts and 0 < counts.labelled < counts.total
-        }
+        return {domain: counts for domain, counts in targets.items() if counts and 0 < counts.labelled < counts.total}
 
     def predictions(self, trial: str) -> tuple[NDArray[np.intp], int] | None:
         """The (n,) classes that a trial predicts for the target, and the number of classes; None if not stored."""

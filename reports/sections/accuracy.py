@@ -23,7 +23,6 @@ from transfer_sweep.reports.document.text import (
     UNFINISHED,
     average,
     backbone_text,
-    counted,
     criterion_name,
     legend,
     names_of,
@@ -98,12 +97,7 @@ def matrix(group: Group, chosen_by: str, access: str = "none") -> Table | None:
             row.append(MISSING if cell is None else _accuracy_cell(cell, value, at))
         complete = sum(values) / len(values)
         rows.append([*row, Cell(average(values), place[-1], complete)])
-    notes = legend(pairs)
-    if left_out := len(set(pairs_of(group.all_records)) - set(pairs)):
-        notes.append(
-            f"Averages are over the {counted(len(pairs), 'pair')} with target labels; {left_out} without them "
-            "stand in a table of their own."
-        )
+    notes = [*legend(pairs), *group.averaged_over(pairs)]
     if records["unfinished"].any():
         notes.append(f"{UNFINISHED} the search of this cell is not finished.")
     how = "the oracle (best target accuracy; for reporting only)" if chosen_by == ORACLE else criterion_name(chosen_by)

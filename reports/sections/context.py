@@ -12,8 +12,8 @@ import pandas as pd
 from transfer_sweep.reports import comparison
 from transfer_sweep.reports.comparison import Comparison
 from transfer_sweep.reports.document.elements import Table, Variants
-from transfer_sweep.reports.document.text import names_of
-from transfer_sweep.reports.results import METHOD, Results
+from transfer_sweep.reports.document.text import counted, names_of
+from transfer_sweep.reports.results import METHOD, Results, pairs_of
 from transfer_sweep.reports.selection import ORACLE
 
 
@@ -78,6 +78,13 @@ class Group:
     def all_records(self) -> pd.DataFrame:
         """As :attr:`records`, those of targets without labels, too."""
         return self.choices.groups(self.choices.results.criterion)[self.number]
+
+    def averaged_over(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
+        """What a table that averages over these pairs says of those without target labels; nothing where it has all."""
+        left_out = len(set(pairs_of(self.all_records)) - set(pairs))
+        if not left_out:
+            return []
+        return [f"Averages are over the {counted(len(pairs), 'pair')} with target labels ({left_out} without)."]
 
     @property
     def title(self) -> str:

@@ -49,8 +49,8 @@ class Stopping:
         stopped: those that were.
         saved: share of all their epochs that was not run, in percent.
         cells: number of cells with stopped trials.
-        lost: number of cells where a stopped trial has the best target accuracy at its last epoch; None where no
-            target has labels.
+        labelled: how many of these have target labels.
+        lost: number of cells where a stopped trial has the best target accuracy at its last epoch.
         chosen: number of cells where the criterion chose a stopped trial.
     """
 
@@ -59,7 +59,8 @@ class Stopping:
     stopped: int
     saved: float
     cells: int
-    lost: int | None
+    labelled: int
+    lost: int
     chosen: int
 
 
@@ -72,6 +73,7 @@ def stopping(results: Results) -> Stopping | None:
     stopped = ended[ended["state"] == TrialState.STOPPED]
     if stopped.empty:
         return None
+    cells = stopped[CELL].drop_duplicates()
     full, spent = int(ended["budget"].sum()), int(ended["epochs_spent"].sum())
     names = names_of(ended)
     lengths: dict[str, dict[int, int]] = {name: {} for name in names.values()}
@@ -87,16 +89,18 @@ def stopping(results: Results) -> Stopping | None:
         len(ended),
         len(stopped),
         100 * (full - spent) / full,
-        len(stopped[CELL].drop_duplicates()),
-        chosen(ORACLE) if results.has_labels else None,
+        len(cells),
+        int((~cells["target"].isin(results.unlabelled)).sum()),
+        chosen(ORACLE),
         chosen(results.criterion),
     )
 
 
 def _prose(found: Stopping, criterion: str) -> str:
-    lost = "" if found.lost is None else (
-        f"{found.lost} have the best target accuracy (oracle) at the last epoch of a stopped one; "
-    )
+    lost = ""
+    if found.labelled:
+        among = "" if found.labelled == found.cells else f"of the {found.labelled} with target labels "
+        lost = f"{among}{found.lost} have the best target accuracy (oracle) at the last epoch of a stopped one; "
     return (
         f"{found.stopped} of {counted(found.ended, 'trial')} that could be stopped early were, which saved "
         f"{found.saved:.0f} % of their epochs. Of {counted(found.cells, 'cell')} with stopped trials, {lost}"

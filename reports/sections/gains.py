@@ -66,7 +66,7 @@ def table(group: Group, chosen_by: str) -> Table | None:
         ["method", "backbone", *short_pairs(pairs), "average"],
         rows,
         "ll" + "r" * (len(pairs) + 1),
-        legend(pairs),
+        [*legend(pairs), *group.averaged_over(pairs)],
     )
 
 

@@ -1,8 +1,8 @@
 """What trained methods make of samples: features before and after adaptation, and which classes they confuse.
 
 Both are drawn of the chosen trials whose features are kept (:mod:`transfer_sweep.reports.ledger.artefacts`): of a
-baseline that does not adapt
-and of the methods of its family with the best accuracy (without target labels: the best criterion), on the first pairs of the plan.
+baseline that does not adapt and of the methods of its family with the best accuracy (without target labels: the best
+criterion), on the first pairs of the plan.
 """
 
 from __future__ import annotations

@@ -66,9 +66,10 @@ def _outcome(context: Context) -> Iterator[str]:
     costs = regret.means(results)
     if costs is not None:
         chosen, at_random = costs
+        where = " where labels are known" if results.unlabelled else ""
         yield (
             f"Choosing without target labels costs {percent(chosen, digits=2)} points a cell against the oracle, "
-            f"a random choice {percent(at_random, digits=2)}."
+            f"a random choice {percent(at_random, digits=2)}{where}."
         )
     if only is not None and only.comparison is not None:
         yield _holds(only.comparison)
@@ -80,13 +81,19 @@ def _best(group: Group, criterion: str) -> Iterator[str]:
         return
     best = max(chosen, key=lambda name: chosen[name])
     text = (
-        f"Chosen by {criterion_name(criterion)}, **{best}** has the best average target accuracy, "
-        f"{percent(chosen[best])} %"
+        f"Chosen by {criterion_name(criterion)}, **{best}** has the best average target accuracy"
+        f"{_over(group)}, {percent(chosen[best])} %"
     )
     if best != "source_only" and "source_only" in chosen:
         text += f" (source_only {percent(chosen['source_only'])} %)"
     top = max(by_oracle, key=lambda name: by_oracle[name])
     yield f"{text}; by the oracle it is **{top}** with {percent(by_oracle[top])} %."
+
+
+def _over(group: Group) -> str:
+    """Over which pairs, where not over all."""
+    known, all_pairs = len(pairs_of(group.records)), len(pairs_of(group.all_records))
+    return "" if known == all_pairs else f" over the {counted(known, 'pair')} with target labels"
 
 
 def _averages(group: Group, chosen_by: str) -> Mapping[str, float]:
