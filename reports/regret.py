@@ -21,8 +21,12 @@ SUFFIX = ".trials.csv.gz"
 
 
 def pool(results: Results) -> pd.DataFrame:
-    """The trials that compete, of cells with more than one, by methods that see no target labels."""
-    return selection.with_choice(results.derived[results.unsupervised(results.derived)])
+    """The trials that compete, of cells with more than one, by methods that see no target labels.
+
+    Cells of targets without labels are left out: nothing is known of what a choice costs there.
+    """
+    rows = results.derived[~results.derived["target"].isin(results.unlabelled)]
+    return selection.with_choice(rows[results.unsupervised(rows)])
 
 
 def by_chance(pool: pd.DataFrame) -> pd.DataFrame:
@@ -42,7 +46,7 @@ def means(results: Results) -> tuple[float, float] | None:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """The candidates of a file of trials, those of methods that see target labels left out.
+    """The candidates of a file of trials, those of methods that see target labels left out, and of targets without.
 
     Returns:
         As :func:`transfer_sweep.reports.selection.candidates` gives them, as far as choosing needs it.
@@ -59,14 +63,15 @@ def read(path: Path) -> pd.DataFrame:
     if lacking:
         raise ValueError(f"{path} holds no trials: it lacks the columns {', '.join(sorted(lacking))}")
     rows = selection.of_these_versions(rows)
-    known = [name for name in (*selection.PER_TRIAL, *selection.ENSEMBLES) if name in rows]
+    criteria = [name for name in (*selection.PER_TRIAL, *selection.ENSEMBLES) if name in rows]
     try:
-        numbers = {name: pd.to_numeric(rows[name]) for name in ("predicted_classes", "target_accuracy", *known)}
+        numbers = {name: pd.to_numeric(rows[name]) for name in ("predicted_classes", "target_accuracy", *criteria)}
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({' '.join(str(error).split())})") from None
     rows = rows.assign(**numbers)
-    unlabelled = rows["protocol"].astype(str).str.contains('"few":null', regex=False)
-    chosen = (rows["source"] != rows["target"]) & unlabelled & ~rows["method"].isin(COMPARED)
+    without_few = rows["protocol"].astype(str).str.contains('"few":null', regex=False)
+    known = rows["target_accuracy"].notna().groupby(rows["target"]).transform("any")
+    chosen = (rows["source"] != rows["target"]) & without_few & ~rows["method"].isin(COMPARED) & known
     rows = rows[chosen].reset_index(drop=True)
     return rows.assign(id=rows.index.astype(str), position=rows.index)
 

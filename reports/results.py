@@ -14,11 +14,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from transfer_sweep.reports import published, selection
 from transfer_sweep.reports.criteria import registry
+from transfer_sweep.reports.criteria.outputs import Outputs
 from transfer_sweep.reports.ledger import records as nouns
+from transfer_sweep.reports.ledger.artefacts import LOGITS
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import TrialState, canonical
 from transfer_sweep.reports.selection import CELL, ORACLE
@@ -40,20 +44,46 @@ SAME_INPUT = [*GROUP, "backbone", "training", "selection"]
 
 
 @dataclass(frozen=True)
+class DomainSamples:
+    """How many samples a domain has, and which labels.
+
+    Attributes:
+        total: with and without labels.
+        by_class: of each class, in the order of the classes, how many samples bear its label.
+    """
+
+    total: int
+    by_class: tuple[int, ...]
+
+    @property
+    def labelled(self) -> int:
+        """How many have a label."""
+        return sum(self.by_class)
+
+    @property
+    def shares(self) -> NDArray[np.float64] | None:
+        """(K,) the share of each class among the samples with labels; None where none has one."""
+        return np.array(self.by_class) / self.labelled if self.labelled else None
+
+
+@dataclass(frozen=True)
 class Results:
     """An experiment, read once.
 
     Attributes:
         name: the experiment's, which is its folder's.
         experiment: what the driver recorded of the experiment file (may be empty).
+        folder: the experiment's.
         data: domain → checksum of its arrays when trials ran.
+        samples: domain → its samples, where the driver recorded them.
         environments: of each driver run, oldest first.
         criterion: what chooses trials.
         trials: the ledger's trials, with the protocol's parts as columns.
         candidates: see :func:`transfer_sweep.reports.selection.candidates`, with the protocol's parts as columns;
             already as :attr:`derived` where what chooses compares trials.
-        records: one row per cell and way of choosing (the criterion, then ``oracle``), in plan order; columns as
-            in :data:`transfer_sweep.reports.formats.data.COLUMNS` and :data:`GROUP`.
+        records: one row per cell and way of choosing (the criterion, then ``oracle``, which there is only of
+            targets with labels), in plan order; columns as in :data:`transfer_sweep.reports.formats.data.COLUMNS`
+            and :data:`GROUP`.
         curves: every epoch of the trials that the criterion chose: ``trial``, ``epoch``, ``target_accuracy`` and
             one column a criterion.
         losses: what those trials said of themselves at their last epoch: ``trial``, and one column a loss.
@@ -62,7 +92,9 @@ class Results:
 
     name: str
     experiment: dict[str, Any]
+    folder: Path
     data: dict[str, str]
+    samples: dict[str, DomainSamples]
     environments: list[dict[str, Any]]
     criterion: str
     trials: pd.DataFrame
@@ -94,6 +126,41 @@ class Results:
     def states(self) -> dict[str, int]:
         """Number of trials by state."""
         return {str(state): int(n) for state, n in self.trials["state"].value_counts().items()}
+
+    @cached_property
+    def unlabelled(self) -> list[str]:
+        """The target domains without a label on any scored sample, in plan order: nothing there has an accuracy."""
+        return _unlabelled(self.candidates)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether some target domain has labels; also where nothing has reported yet."""
+        return set(self.candidates["target"]) != set(self.unlabelled) or self.candidates.empty
+
+    @property
+    def partly_labelled(self) -> dict[str, DomainSamples]:
+        """The target domains of whose samples some have a label and some have none, in plan order."""
+        targets = {domain: self.samples.get(domain) for domain in self.trials["target"].unique()}
+        return {domain: counts for domain, counts in targets.items() if counts and 0 < counts.labelled < counts.total}
+
+    def predictions(self, trial: str) -> tuple[NDArray[np.intp], int] | None:
+        """The (n,) classes that a trial predicts for the target, and the number of classes; None if not stored."""
+        if trial not in self._predictions:
+            path = self._logits.get(trial, "")
+            logits = selection.stored_logits(str(self.folder / path)) if path else None
+            outputs = None if logits is None else Outputs.of_logits(logits)
+            known = None if outputs is None or outputs.undefined else (outputs.classes, outputs.probabilities.shape[1])
+            self._predictions[trial] = known
+        return self._predictions[trial]
+
+    @cached_property
+    def _predictions(self) -> dict[str, tuple[NDArray[np.intp], int] | None]:
+        return {}
+
+    @cached_property
+    def _logits(self) -> dict[str, str]:
+        kept = zip(self.trials["id"], self.trials["artefacts"], strict=True)
+        return {trial: json.loads(artefacts).get(LOGITS, "") for trial, artefacts in kept}
 
     def access(self, rows: pd.DataFrame) -> pd.Series:
         """Which target labels took part in each row with the columns ``method`` and ``few``."""
@@ -174,10 +241,13 @@ def read_open(ledger: Ledger, criterion: str | None = None, everything: bool = F
         candidates = selection.with_derived(candidates)
     records = _judged(name, experiment, trials, candidates, criterion)
     epochs = ledger.history(records[records["selection"] == criterion]["trial"])
+    data = ledger.meta("data", {})
     return Results(
         name,
         experiment,
-        ledger.meta("data", {}).get("checksums", {}),
+        ledger.path.parent,
+        data.get("checksums", {}),
+        {domain: DomainSamples(n["total"], tuple(n["by_class"])) for domain, n in data.get("samples", {}).items()},
         ledger.environments(),
         criterion,
         trials,
@@ -237,6 +307,7 @@ def _records(candidates: pd.DataFrame, trials: pd.DataFrame, criterion: str) -> 
     by_oracle["best_over_epochs"] = by_oracle.pop("top")
     # Both are in plan order of the chosen trials; tables want that of the cells.
     order = {cell: i for i, cell in enumerate(trials[CELL].drop_duplicates().itertuples(index=False, name=None))}
+    by_oracle = by_oracle[~by_oracle["target"].isin(_unlabelled(candidates))]
     records = pd.concat([by_criterion, by_oracle], ignore_index=True)
     records["order"] = [order[cell] for cell in records[CELL].itertuples(index=False, name=None)]
     waiting = trials[(trials["role"] == "search") & trials["state"].isin([TrialState.PENDING, TrialState.RUNNING])]
@@ -245,6 +316,13 @@ def _records(candidates: pd.DataFrame, trials: pd.DataFrame, criterion: str) -> 
     records["epochs_spent"] = records["epochs_spent_cell"]
     records["trial"] = records["id"]
     return records.sort_values("order", kind="stable", ignore_index=True)
+
+
+def _unlabelled(candidates: pd.DataFrame) -> list[str]:
+    """Targets on which sound predictions have no accuracy; those of a diverged trial are not sound, and never have."""
+    sound = candidates[candidates["predicted_classes"].notna()]
+    known = sound["target_accuracy"].notna().groupby(sound["target"], sort=False).any()
+    return [str(target) for target, any_known in known.items() if not any_known]
 
 
 def _losses(epochs: pd.DataFrame) -> pd.DataFrame:

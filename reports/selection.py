@@ -106,6 +106,14 @@ def guarded(value: float | None, seen: float | None) -> float:
     return score - 4 * _LIMIT if seen <= COLLAPSED else score
 
 
+def unguarded(score: float) -> tuple[float, bool]:
+    """The criterion's value that a :func:`guarded` score was made of, NaN of none; and whether the trial collapsed."""
+    if score <= _UNDEFINED:
+        return math.nan, False
+    collapsed = score < -2 * _LIMIT
+    return (score + 4 * _LIMIT if collapsed else score), collapsed
+
+
 def candidates(ledger: Ledger, everything: bool = False) -> pd.DataFrame:
     """Every trial that reported at least once, at its last reported epoch, stopped ones included; in plan order.
 
@@ -211,7 +219,7 @@ def choose(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataFrame:
     if criterion not in (*CRITERIA, ORACLE):
         raise plugins.unknown(plugins.Kind.CRITERIA, criterion, CRITERIA)
     rows = _competing(candidates)
-    rows = rows.assign(selection=criterion, score=_scores(rows, criterion))
+    rows = rows.assign(selection=criterion, score=scores(rows, criterion))
     order = rows.sort_values("score", ascending=False, kind="stable")
     return order.groupby(CELL, sort=False).head(1).sort_values(["position", "id"], kind="stable")
 
@@ -222,8 +230,8 @@ def _competing(candidates: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["seed"] == rows.groupby(CELL)["seed"].transform("first")]
 
 
-def _scores(rows: pd.DataFrame, criterion: str) -> pd.Series:
-    """What each trial is ranked by among those of its cell in ``rows``; finite, higher is better."""
+def scores(rows: pd.DataFrame, criterion: str) -> pd.Series:
+    """What each trial is ranked by; finite, higher is better. Criteria that compare trials do so within ``rows``."""
     if criterion == ORACLE:
         return rows["target_accuracy"].fillna(_UNDEFINED)
     pairs = zip(values(rows, criterion).tolist(), rows[_GUARD].tolist(), strict=True)
@@ -239,7 +247,7 @@ def values(rows: pd.DataFrame, criterion: str) -> pd.Series:
     """
     if criterion in RANKED:
         cells = [rows[name] for name in CELL]
-        ranks = [_scores(rows, part).groupby(cells).rank(pct=True).to_numpy() for part in parts_of(criterion)]
+        ranks = [scores(rows, part).groupby(cells).rank(pct=True).to_numpy() for part in parts_of(criterion)]
         return pd.Series(RANKED[criterion].compute(ranks), index=rows.index)
     if criterion in ENSEMBLES and criterion not in rows:
         return _compared(rows)[criterion]

@@ -44,9 +44,13 @@ class Choice:
 
 
 def choices(results: Results) -> list[Choice]:
-    """The ways of choosing that an experiment's page offers: its own criterion, the others, and the oracle."""
+    """The ways of choosing that an experiment's page offers: its own criterion, the others, and the oracle.
+
+    Where no target has labels there is no oracle.
+    """
     oracle = Choice(ORACLE, ORACLE, "the best target accuracy at the last epoch; for reporting only")
-    return [*(Choice(name, criterion_name(name), CRITERIA[name]) for name in results.criteria), oracle]
+    criteria = [Choice(name, criterion_name(name), CRITERIA[name]) for name in results.criteria]
+    return [*criteria, oracle] if results.has_labels else criteria
 
 
 def render(title: str, blocks: Iterable[Block], choices: Sequence[Choice], refresh: int | None = None) -> str:

@@ -50,7 +50,7 @@ _SEEING = {
 def blocks(context: Context) -> Iterator[Block]:
     """The matrix by each way of choosing, its heat map, and the methods that see target labels."""
     criterion = context.results.criterion
-    for group in context.groups:
+    for group in context.with_labels:
         yield Heading(2, "Results" + (f": {group.title}" if group.of > 1 else ""))
         yield context.variants(partial(matrix, group), offered=[ORACLE], printed=[ORACLE])
         if pairs_of(group.records):
@@ -79,7 +79,12 @@ def matrix(group: Group, chosen_by: str, access: str = "none") -> Table | None:
     if records.empty or not pairs:
         return None
     seen = [] if ranked else ["target labels"]
-    headers = ["method", "backbone", *seen, *short_pairs(pairs), "average"]
+    partly = group.choices.results.partly_labelled
+    names = [
+        f"{name} (of {partly[target].labelled:,} labelled samples)" if target in partly else name
+        for name, (_, target) in zip(short_pairs(pairs), pairs, strict=True)
+    ]
+    headers = ["method", "backbone", *seen, *names, "average"]
     methods = by_method(records)
     means = [[_mean(cell) for cell in in_pairs(rows, pairs)] for _, rows in methods]
     places = _places(means) if ranked else [[0] * (len(pairs) + 1) for _ in methods]
@@ -92,7 +97,7 @@ def matrix(group: Group, chosen_by: str, access: str = "none") -> Table | None:
             row.append(MISSING if cell is None else _accuracy_cell(cell, value, at))
         complete = sum(values) / len(values)
         rows.append([*row, Cell(average(values), place[-1], complete)])
-    notes = legend(pairs)
+    notes = [*legend(pairs), *group.averaged_over(pairs)]
     if records["unfinished"].any():
         notes.append(f"{UNFINISHED} the search of this cell is not finished.")
     how = "the oracle (best target accuracy; for reporting only)" if chosen_by == ORACLE else criterion_name(chosen_by)

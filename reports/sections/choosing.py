@@ -37,11 +37,16 @@ def _rules(results: Results) -> str:
         else "the unlabelled target training samples"
     )
     blind = "no label of a scored sample" if results.records["few"].any() else "no target label"
-    return (
+    rules = (
         f"Inside each cell (method × pair) the trial with the best {criterion_name(results.criterion)} "
         f"({CRITERIA[results.criterion]}) at its last epoch is taken, trials that were stopped early included; "
         f"one that predicts at most half of the classes wins only where all do. Criteria look at {seen}; {blind} "
-        "takes part. Accuracy ± its sample standard deviation is over seeds of the chosen params; a number "
+        "takes part."
+    )
+    if not results.has_labels:
+        return rules
+    return rules + (
+        " Accuracy ± its sample standard deviation is over seeds of the chosen params; a number "
         "without ± is a single run. The oracle takes the best target accuracy among the same trials at their last "
         "epoch, as most papers do, and best over epochs the best of any epoch, too: both use the labels that they are "
         "scored on, and are for comparison only."

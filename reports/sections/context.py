@@ -12,8 +12,8 @@ import pandas as pd
 from transfer_sweep.reports import comparison
 from transfer_sweep.reports.comparison import Comparison
 from transfer_sweep.reports.document.elements import Table, Variants
-from transfer_sweep.reports.document.text import names_of
-from transfer_sweep.reports.results import METHOD, Results
+from transfer_sweep.reports.document.text import counted, names_of
+from transfer_sweep.reports.results import METHOD, Results, pairs_of
 from transfer_sweep.reports.selection import ORACLE
 
 
@@ -58,17 +58,38 @@ class Group:
 
     @cached_property
     def records(self) -> pd.DataFrame:
-        """One row per cell and way of choosing: by the experiment's own criterion, and by the oracle."""
+        """One row per cell and way of choosing: by the experiment's own criterion, and by the oracle.
+
+        Of targets with labels alone.
+        """
         return self.by(self.choices.results.criterion)
 
     def by(self, name: str) -> pd.DataFrame:
-        """The records by a criterion (and the oracle)."""
-        return self.choices.groups(name)[self.number]
+        """The records by a criterion (and the oracle), of targets with labels: those that have accuracies."""
+        records = self.choices.groups(name)[self.number]
+        return records[~records["target"].isin(self.choices.results.unlabelled)]
+
+    def without_labels(self, name: str) -> pd.DataFrame:
+        """The records by a criterion of targets without labels, which have none by the oracle."""
+        records = self.choices.groups(name)[self.number]
+        return records[records["target"].isin(self.choices.results.unlabelled)]
+
+    @cached_property
+    def all_records(self) -> pd.DataFrame:
+        """As :attr:`records`, those of targets without labels, too."""
+        return self.choices.groups(self.choices.results.criterion)[self.number]
+
+    def averaged_over(self, pairs: Sequence[tuple[str, str]]) -> list[str]:
+        """What a table that averages over these pairs says of those without target labels; nothing where it has all."""
+        left_out = len(set(pairs_of(self.all_records)) - set(pairs))
+        if not left_out:
+            return []
+        return [f"Averages are over the {counted(len(pairs), 'pair')} with target labels ({left_out} without)."]
 
     @property
     def title(self) -> str:
         """What tells it from the experiment's other groups."""
-        first = self.records.iloc[0]
+        first = self.all_records.iloc[0]
         options = f", {first['options']}" if first["options"] != "{}" else ""
         return f"{first['dataset']}, profile {first['profile']}{options}"
 
@@ -149,3 +170,8 @@ class Context:
             printed: ways that paper has besides the experiment's own criterion.
         """
         return Variants([*self.results.criteria, *offered], [self.results.criterion, *printed], make)
+
+    @property
+    def with_labels(self) -> list[Group]:
+        """The groups that have accuracies."""
+        return [group for group in self.groups if not group.records.empty]

@@ -22,7 +22,7 @@ PLACE = Place(Part.RESULTS, 30)
 
 def blocks(context: Context) -> Iterator[Block]:
     """The tests in words, the ranks, and their diagram; nothing where there is too little to test."""
-    for group in context.groups:
+    for group in context.with_labels:
         comparison = group.comparison
         if comparison is None:
             continue

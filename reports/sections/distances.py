@@ -54,7 +54,7 @@ def table(results: Results, references: References) -> Table | None:
     losses = results.losses.rename(columns={"passes": "iterations"})
     measured = records.merge(losses, on="trial", suffixes=("", "_loss"))
     measured["test_risk"] = 1 - measured["target_accuracy"] / 100
-    measures = [name for name in _MEASURES if name in measured]
+    measures = [name for name in _MEASURES if name in measured and (name != "test_risk" or results.has_labels)]
     if not {"training_risk", "pad_representation"} & set(measures):
         return None
     measured = measured.dropna(subset=[name for name in measures if name != "test_risk"], how="all")

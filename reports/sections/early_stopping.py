@@ -49,6 +49,7 @@ class Stopping:
         stopped: those that were.
         saved: share of all their epochs that was not run, in percent.
         cells: number of cells with stopped trials.
+        labelled: how many of these have target labels.
         lost: number of cells where a stopped trial has the best target accuracy at its last epoch.
         chosen: number of cells where the criterion chose a stopped trial.
     """
@@ -58,6 +59,7 @@ class Stopping:
     stopped: int
     saved: float
     cells: int
+    labelled: int
     lost: int
     chosen: int
 
@@ -71,6 +73,7 @@ def stopping(results: Results) -> Stopping | None:
     stopped = ended[ended["state"] == TrialState.STOPPED]
     if stopped.empty:
         return None
+    cells = stopped[CELL].drop_duplicates()
     full, spent = int(ended["budget"].sum()), int(ended["epochs_spent"].sum())
     names = names_of(ended)
     lengths: dict[str, dict[int, int]] = {name: {} for name in names.values()}
@@ -86,17 +89,21 @@ def stopping(results: Results) -> Stopping | None:
         len(ended),
         len(stopped),
         100 * (full - spent) / full,
-        len(stopped[CELL].drop_duplicates()),
+        len(cells),
+        int((~cells["target"].isin(results.unlabelled)).sum()),
         chosen(ORACLE),
         chosen(results.criterion),
     )
 
 
 def _prose(found: Stopping, criterion: str) -> str:
+    lost = ""
+    if found.labelled:
+        among = "" if found.labelled == found.cells else f"of the {found.labelled} with target labels "
+        lost = f"{among}{found.lost} have the best target accuracy (oracle) at the last epoch of a stopped one; "
     return (
         f"{found.stopped} of {counted(found.ended, 'trial')} that could be stopped early were, which saved "
-        f"{found.saved:.0f} % of their epochs. Of {counted(found.cells, 'cell')} with stopped trials, "
-        f"{found.lost} have the best target accuracy (oracle) at the last epoch of a stopped one; "
+        f"{found.saved:.0f} % of their epochs. Of {counted(found.cells, 'cell')} with stopped trials, {lost}"
         f"{criterion_name(criterion)} chose a stopped one in {found.chosen}."
     )
 

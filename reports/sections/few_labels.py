@@ -33,7 +33,7 @@ _ROW = ["method", "backbone", "training", "few_kind"]
 
 def blocks(context: Context) -> Iterator[Block]:
     """Accuracy over labels per class, of all pairs together and of each; nothing where no method has labels."""
-    for group in context.groups:
+    for group in context.with_labels:
         found = curves(context.results, group.records)
         if found.empty:
             continue

@@ -28,7 +28,7 @@ PLACE = Place(Part.RESULTS, 20)
 
 def blocks(context: Context) -> Iterator[Block]:
     """The table by each way of choosing."""
-    for group in context.groups:
+    for group in context.with_labels:
         yield context.variants(partial(table, group), offered=[ORACLE])
 
 
@@ -66,7 +66,7 @@ def table(group: Group, chosen_by: str) -> Table | None:
         ["method", "backbone", *short_pairs(pairs), "average"],
         rows,
         "ll" + "r" * (len(pairs) + 1),
-        legend(pairs),
+        [*legend(pairs), *group.averaged_over(pairs)],
     )
 
 

@@ -138,6 +138,7 @@ def single_params(results: Results, group: pd.DataFrame) -> Table | None:
     rows: list[list[Cell | str]] = []
     candidates = selection.eligible(results.candidates)
     candidates = candidates[candidates["protocol"].isin(group["protocol"]) & results.unsupervised(candidates)]
+    candidates = candidates[~candidates["target"].isin(results.unlabelled)]
     pairs, names, params = pairs_of(candidates), names_of(candidates), param_summaries(results)
     stopped = False
     for key, trials in by_method(candidates):

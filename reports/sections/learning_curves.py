@@ -28,7 +28,8 @@ _COLORS = {"source_validation": SOURCE, "target_accuracy": TARGET}
 
 def blocks(context: Context) -> Iterator[Block]:
     """A figure for each group; nothing where no chosen trial ran for more than one epoch."""
-    learned = [(group, with_epochs(context.results, group.records)) for group in context.groups]
+    learned = [(group, with_epochs(context.results, group.all_records)) for group in context.groups]
+    accuracy = ", target accuracy" if context.results.has_labels else ""
     if any(not records.empty for _, records in learned):
         yield Heading(2, "Learning curves")
     for group, records in learned:
@@ -36,7 +37,7 @@ def blocks(context: Context) -> Iterator[Block]:
             yield Drawing(
                 group.figure_name("learning_curves"),
                 "Learning curves of the chosen trials",
-                "Source validation, target accuracy and the criterion over the epochs, for each method and pair.",
+                f"Source validation{accuracy} and the criterion over the epochs, for each method and pair.",
                 partial(_drawn, context.results, records),
             )
 
@@ -47,7 +48,7 @@ class Curves:
 
     Attributes:
         name: the method's.
-        values: what was recorded → epochs × trials.
+        values: what was recorded → epochs × trials; target accuracy is missing where no target has labels.
     """
 
     name: str
@@ -74,7 +75,7 @@ def curves(results: Results, records: pd.DataFrame) -> list[Curves]:
     for key, rows in by_method(records):
         epochs = pd.concat([by_trial[trial] for trial in rows["trial"]])
         values = {what: epochs.pivot_table(index="epoch", columns="trial", values=what) for what in shown}
-        found.append(Curves(names[key], values))
+        found.append(Curves(names[key], {what: each for what, each in values.items() if not each.empty}))
     return found
 
 
@@ -98,11 +99,12 @@ def draw(shown: list[Curves], criterion: str) -> Figure:
     figure.supylabel("%", fontsize=8)
     figure.supxlabel("epoch", fontsize=8)
     handles = [
-        *grid[0].plot([], [], color=TARGET, label="target accuracy"),
         *grid[0].plot([], [], color=SOURCE, label="source validation"),
         *grid[0].plot([], [], color=OTHER, linestyle=":", label=f"{criterion_name(criterion)} (own scale)"),
     ]
-    handles = handles if criterion != "source_validation" else handles[:2]
+    handles = handles if criterion != "source_validation" else handles[:1]
+    if any("target_accuracy" in each.values for each in shown):
+        handles = [*grid[0].plot([], [], color=TARGET, label="target accuracy"), *handles]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=8, frameon=False)
     return figure
 

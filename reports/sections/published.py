@@ -35,7 +35,8 @@ PLACE = Place(Part.BACKGROUND, 30)
 
 def blocks(context: Context) -> Iterator[Block]:
     """What a method measured of itself, then a table for each method, then the sources that they name."""
-    if not context.groups:
+    if not context.with_labels:
+        yield from distances.blocks(context)  # which need no target labels
         return
     yield Heading(2, "Beside the published numbers")
     yield (
@@ -44,7 +45,7 @@ def blocks(context: Context) -> Iterator[Block]:
     )
     yield from distances.blocks(context)
     params = param_summaries(context.results)
-    for group in context.groups:
+    for group in context.with_labels:
         if group.of > 1:
             yield Heading(3, group.title)
         without_labels = group.records[group.records["few"] == ""]

@@ -1,12 +1,13 @@
 """What trained methods make of samples: features before and after adaptation, and which classes they confuse.
 
 Both are drawn of the chosen trials whose features are kept (:mod:`transfer_sweep.reports.ledger.artefacts`): of a
-baseline that does not adapt
-and of the methods of its family with the best accuracy, on the first pairs of the plan.
+baseline that does not adapt and of the methods of its family with the best accuracy (without target labels: the best
+criterion), on the first pairs of the plan.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -40,7 +41,7 @@ _FEW_CLASSES = 12  # so many have their counts written into the squares
 
 def blocks(context: Context) -> Iterator[Block]:
     """Features and confusions; nothing where no features are kept."""
-    found = [(group, panels(context.results, group.records)) for group in context.groups]
+    found = [(group, panels(context.results, group.all_records)) for group in context.groups]
     if any(rows for _, rows in found):
         yield Heading(2, "Features")
     for group, rows in found:
@@ -49,15 +50,17 @@ def blocks(context: Context) -> Iterator[Block]:
                 group.figure_name("features"),
                 "Features before and after adaptation, by t-SNE",
                 "Source and target samples as the last classifier sees them: without adaptation in the first column, "
-                "and with the most accurate methods.",
+                f"and with the {'most accurate' if not group.records.empty else 'best'} methods.",
                 partial(t_sne, rows),
             )
-            yield Drawing(
-                group.figure_name("confusions"),
-                "Confusions on the scored target samples, in percent of the true class",
-                "A square per method and pair: rows are true classes, columns predicted ones.",
-                partial(confusions, rows),
-            )
+            labelled = with_confusions(rows)
+            if labelled:
+                yield Drawing(
+                    group.figure_name("confusions"),
+                    "Confusions on the scored target samples, in percent of the true class",
+                    "A square per method and pair: rows are true classes, columns predicted ones.",
+                    partial(confusions, labelled),
+                )
 
 
 class Panel(NamedTuple):
@@ -66,7 +69,7 @@ class Panel(NamedTuple):
     Attributes:
         method: its name.
         pair: source and target.
-        accuracy: on the scored target samples, in percent.
+        accuracy: on the scored target samples, in percent; NaN where they have no labels.
         features: of the chosen trial.
     """
 
@@ -92,7 +95,8 @@ def panels(results: Results, group: pd.DataFrame) -> list[list[Panel | None]]:
     family = records[records["method"] == baseline]["family"].iloc[0]
     records = records[records["family"] == family]
     pairs = pairs_of(records)[:_PAIRS]
-    mean = records.groupby(METHOD, sort=False)["target_accuracy"].mean().sort_values(ascending=False, kind="stable")
+    by = "target_accuracy" if records["target_accuracy"].notna().any() else "score"
+    mean = records.groupby(METHOD, sort=False)[by].mean().sort_values(ascending=False, kind="stable")
     best = [key for key in mean.index if key[0] not in _BASELINES][:_METHODS]
     first = next(key for key in mean.index if key[0] == baseline)
     names = names_of(records)
@@ -106,6 +110,11 @@ def panels(results: Results, group: pd.DataFrame) -> list[list[Panel | None]]:
         return Panel(names[key], pair, record["target_accuracy"], found)
 
     return [[panel(key, pair) for key in (first, *best)] for pair in pairs]
+
+
+def with_confusions(rows: list[list[Panel | None]]) -> list[list[Panel | None]]:
+    """The rows of pairs some of whose scored target samples have labels."""
+    return [row for row in rows if any(panel is not None and panel.features.confusion.any() for panel in row)]
 
 
 def t_sne(rows: list[list[Panel | None]]) -> Figure:
@@ -176,5 +185,6 @@ def _each(figure: Figure, rows: list[list[Panel | None]]) -> Iterator[tuple[Axes
             axes.set_axis_off()
             continue
         source, target = panel.pair
-        axes.set_title(f"{panel.method}, {source} → {target}, {panel.accuracy:.1f} %", fontsize=7)
+        accuracy = "" if math.isnan(panel.accuracy) else f", {panel.accuracy:.1f} %"
+        axes.set_title(f"{panel.method}, {source} → {target}{accuracy}", fontsize=7)
         yield axes, panel

@@ -22,7 +22,7 @@ PLACE = Place(Part.OPENING, 10)
 def blocks(context: Context) -> Iterator[Block]:
     """The experiment's name, and the sentences."""
     yield Heading(1, context.results.name)
-    yield " ".join([_progress(context.results), *_outcome(context)])
+    yield " ".join([_progress(context.results), *_labels(context.results), *_outcome(context)])
 
 
 def _progress(results: Results) -> str:
@@ -40,19 +40,36 @@ def _progress(results: Results) -> str:
     )
 
 
+def _labels(results: Results) -> Iterator[str]:
+    """Which targets have no labels, or labels of some samples alone."""
+    if results.unlabelled:
+        names, one = ", ".join(results.unlabelled), len(results.unlabelled) == 1
+        yield (
+            f"**No labels are known of {'the target domain' if one else 'the target domains'} {names}:** nothing "
+            "there has an accuracy, and criteria and the agreement of methods stand in its place."
+        )
+    for domain, counts in results.partly_labelled.items():
+        if domain not in results.unlabelled:
+            yield (
+                f"Of {domain}, {counts.labelled:,} of {counts.total:,} samples have labels: accuracies are of scored "
+                "samples with labels."
+            )
+
+
 def _outcome(context: Context) -> Iterator[str]:
     results = context.results
     methods, cells = results.trials["method"].nunique(), len(results.trials[CELL].drop_duplicates())
     yield f"{counted(methods, 'method')} in {counted(cells, 'cell')} (method × pair)."
-    only = context.groups[0] if len(context.groups) == 1 else None
+    only = context.with_labels[0] if len(context.groups) == len(context.with_labels) == 1 else None
     if only is not None:
         yield from _best(only, results.criterion)
     costs = regret.means(results)
     if costs is not None:
         chosen, at_random = costs
+        where = " where labels are known" if results.unlabelled else ""
         yield (
             f"Choosing without target labels costs {percent(chosen, digits=2)} points a cell against the oracle, "
-            f"a random choice {percent(at_random, digits=2)}."
+            f"a random choice {percent(at_random, digits=2)}{where}."
         )
     if only is not None and only.comparison is not None:
         yield _holds(only.comparison)
@@ -64,13 +81,19 @@ def _best(group: Group, criterion: str) -> Iterator[str]:
         return
     best = max(chosen, key=lambda name: chosen[name])
     text = (
-        f"Chosen by {criterion_name(criterion)}, **{best}** has the best average target accuracy, "
-        f"{percent(chosen[best])} %"
+        f"Chosen by {criterion_name(criterion)}, **{best}** has the best average target accuracy"
+        f"{_over(group)}, {percent(chosen[best])} %"
     )
     if best != "source_only" and "source_only" in chosen:
         text += f" (source_only {percent(chosen['source_only'])} %)"
     top = max(by_oracle, key=lambda name: by_oracle[name])
     yield f"{text}; by the oracle it is **{top}** with {percent(by_oracle[top])} %."
+
+
+def _over(group: Group) -> str:
+    """Over which pairs, where not over all."""
+    known, all_pairs = len(pairs_of(group.records)), len(pairs_of(group.all_records))
+    return "" if known == all_pairs else f" over the {counted(known, 'pair')} with target labels"
 
 
 def _averages(group: Group, chosen_by: str) -> Mapping[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
+from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.records import TrialState
 from transfer_sweep.sweep.progress.run_state import RunState, Score
 from transfer_sweep.sweep.trial.report import TrialEvent
@@ -105,12 +107,19 @@ def summary(state: RunState, slots: int) -> str:
 
 
 def table(state: RunState) -> Table:
-    """Methods × pairs: trials ended of all, stopped ones, failures, and the accuracy of the best so far."""
+    """Methods × pairs: trials ended of all, stopped ones, failures, and the accuracy of the best so far.
+
+    Where the target has no labels, the criterion's value stands in the place of accuracy.
+    """
     pairs = list(dict.fromkeys(pair for _, pair in state.places.values()))
     methods = list(dict.fromkeys(method for method, _ in state.places.values()))
     counts, best = state.counts_by_place(), state.best()
+    labelled = {score.accuracy is not None for score in best.values()} or {True}
+    accuracy = f"target accuracy of the choice by {state.criterion} so far"
+    value = f"three decimals: {state.criterion} of the best so far, where the target has no labels"
+    caption = ", ".join(["ended/all", *[accuracy] * (True in labelled), *[value] * (False in labelled)])
     drawn = Table(
-        caption=f"ended/all, target accuracy of the choice by {state.criterion} so far",
+        caption=caption,
         pad_edge=False,
         padding=(0, 1, 0, 0),
         box=None,
@@ -134,12 +143,20 @@ def _cell(counts: Counter[TrialState] | None, best: Score | None, compact: bool)
     over = ended == counts.total() and best is not None
     text = Text("" if compact and over else f"{ended}/{counts.total()}")
     if best is not None and (over or not compact):
-        text.append(f"{' ' * bool(text.plain)}{best.accuracy:.1f}", style="bold")
+        text.append(f"{' ' * bool(text.plain)}{_reached(best)}", style="bold")
     if lost := sum(n for state, n in counts.items() if state.lost):
         text.append(f" {lost}✗", style="red")
     if counts[TrialState.RUNNING]:
         text.stylize("cyan")
     return text
+
+
+def _reached(best: Score) -> str:
+    """The accuracy or, where there is none, the criterion's value, in three decimals; ``collapsed`` of such a trial."""
+    if best.accuracy is not None:
+        return f"{best.accuracy:.1f}"
+    value, collapsed = selection.unguarded(best.criterion)
+    return "collapsed" if collapsed else "diverged" if math.isnan(value) else f"{value:.3f}"
 
 
 class ProgressPrinter:

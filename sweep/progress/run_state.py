@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -22,14 +23,19 @@ class Score(NamedTuple):
 
     Attributes:
         criterion: its guarded score; larger is better.
-        accuracy: on the target, in percent.
+        accuracy: on the target, in percent; None where its labels are not known.
     """
 
     criterion: float
-    accuracy: float
+    accuracy: float | None
+
+    @classmethod
+    def of(cls, criterion: float, accuracy: float) -> Score:
+        """From numbers as they are recorded; an ``accuracy`` that is NaN is none."""
+        return cls(criterion, None if math.isnan(accuracy) else accuracy)
 
 
-_NO_SCORE = Score(float("-inf"), 0.0)
+_NO_SCORE = Score(float("-inf"), None)
 
 
 class RunState:
@@ -80,7 +86,7 @@ class RunState:
         if event.state is TrialState.RUNNING and report is None:
             self._running_since[key] = now
         if report is not None and report.epochs and not report.error:
-            self._add_score(key, Score(report.score, report.epochs[-1].target_accuracy))
+            self._add_score(key, Score.of(report.score, report.epochs[-1].target_accuracy))
         if event.state.ended:
             trial = self.trials[key]
             self.ended_here += 1
@@ -139,9 +145,8 @@ def scores_of(candidates: pd.DataFrame, criterion: str) -> dict[str, Score]:
         criterion: one by which a trial scores itself.
     """
     return {
-        str(row["id"]): Score(
-            selection.guarded(row[criterion], row["predicted_classes"]),
-            float(row["target_accuracy"]) if pd.notna(row["target_accuracy"]) else 0.0,
+        str(row["id"]): Score.of(
+            selection.guarded(row[criterion], row["predicted_classes"]), float(row["target_accuracy"])
         )
         for row in candidates.to_dict("records")
     }

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from transfer_sweep.reports.ledger import artefacts
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import Cell, EpochReport, Pair, Protocol, Role, Trial, TrialState, canonical
 
@@ -23,7 +27,10 @@ PROTOCOL: dict[str, Any] = {
 
 @dataclass
 class Run:
-    """A trial and what it reports: one (target accuracy, information maximisation, classes seen) per epoch."""
+    """A trial and what it reports: one (target accuracy, information maximisation, classes seen) per epoch.
+
+    ``also`` are further criteria; ``predicted`` are the classes that it predicts, of three, for the target's samples.
+    """
 
     method: str
     source: str
@@ -37,6 +44,8 @@ class Run:
     error: str | None = None
     dataset: str = "office31"
     protocol: dict[str, Any] = field(default_factory=lambda: PROTOCOL)
+    also: dict[str, float] = field(default_factory=dict)
+    predicted: list[int] | None = None
 
     @property
     def trial(self) -> Trial:
@@ -70,6 +79,16 @@ RUNS = [
 ]
 
 
+def without_labels(runs: list[Run], *targets: str) -> list[Run]:
+    """The runs as they are reported where no label of these targets is known."""
+    return [
+        replace(run, epochs=[(math.nan, score, seen) for _, score, seen in run.epochs])
+        if run.target in targets
+        else run
+        for run in runs
+    ]
+
+
 def write(path: Path, runs: list[Run]) -> None:
     """A ledger file that holds these runs, as a driver would have written it."""
     with Ledger(path, write=True) as ledger:
@@ -78,6 +97,10 @@ def write(path: Path, runs: list[Run]) -> None:
             name = run.trial.id
             if run.epochs or run.state != TrialState.PENDING:
                 ledger.start(name, {"cpu": 1})
+            kept = {}
+            if run.predicted is not None:
+                logits = 9 * np.eye(3, dtype=np.float32)[run.predicted]
+                kept = {artefacts.LOGITS: artefacts.save_predictions(path.parent, name, logits, None)}
             for epoch, (target_accuracy, score, seen) in enumerate(run.epochs, start=1):
                 criteria = {
                     "source_validation": 50.0 + epoch,
@@ -85,20 +108,24 @@ def write(path: Path, runs: list[Run]) -> None:
                     "information_maximization": score,
                     "bnm": score / 4,
                     "predicted_classes": seen,
+                    **run.also,
                 }
-                ledger.record_epoch(
-                    name, EpochReport(epoch, target_accuracy, criteria, {"loss": 1 / epoch}, seconds=0.5)
-                )
+                report = EpochReport(epoch, target_accuracy, criteria, {"loss": 1 / epoch}, seconds=0.5)
+                ledger.record_epoch(name, report, kept)
             if run.state not in (None, TrialState.PENDING):
                 ledger.finish(name, run.state, run.error)
 
 
-def experiment(folder: Path, runs: list[Run], name: str = "office31_small", **meta: Any) -> Path:
-    """The ledger of an experiment that ran ``runs``."""
+def experiment(
+    folder: Path, runs: list[Run], name: str = "office31_small", samples: dict[str, Any] | None = None, **meta: Any
+) -> Path:
+    """The ledger of an experiment that ran ``runs`` on domains of so many ``samples``."""
     path = folder / name / "ledger.sqlite"
     write(path, runs)
     with Ledger(path, write=True) as ledger:
         ledger.set_meta("experiment", {"dataset": "office31", **meta})
+        if samples is not None:
+            ledger.set_meta("data", {"checksums": {}, "samples": samples})
         ledger.add_environment(
             {
                 "command": f"python -m sweep run {name}",

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from tests.support.plans import trial
 from transfer_sweep.reports.ledger.records import EpochReport, TrialState, canonical
+from transfer_sweep.reports.selection import guarded
 from transfer_sweep.sweep.progress import live_view
 from transfer_sweep.sweep.progress.live_view import LiveView, ProgressPrinter
 from transfer_sweep.sweep.progress.run_state import RunState, Score
@@ -35,6 +36,16 @@ def test_a_cell_shows_what_has_ended_and_the_accuracy_of_the_best() -> None:
         trials, {"d0": TrialState.DONE, "d1": TrialState.FAILED, "d2": TrialState.OOM}, {"d0": Score(1.0, 47.64)}
     )
     assert _cells(state) == [["dann", "3/3 47.6 2✗"], ["tca", "0/1"]]
+
+
+def test_where_the_target_has_no_labels_a_cell_shows_the_criterion() -> None:
+    scores = [guarded(1.25, 1.0), guarded(9.0, 0.1), guarded(float("nan"), 1.0)]
+    trials = [trial(f"t{i}", method) for i, method in enumerate(("dann", "cdan", "mcd"))]
+    state = RunState(trials, {}, {f"t{i}": Score.of(score, float("nan")) for i, score in enumerate(scores)})
+    assert [cells[1] for cells in _cells(state)] == ["0/1 1.250", "0/1 collapsed", "0/1 diverged"]
+    caption = str(live_view.table(state).caption)
+    assert "information_maximization of the best so far" in caption
+    assert "accuracy" not in caption
 
 
 def test_each_number_of_target_labels_has_a_row() -> None:

@@ -1,0 +1,243 @@
+"""The one answer for a pair: which trial of which method to use, chosen without target labels.
+
+First each cell's trial by the experiment's criterion, then one of these choices. Scores of different methods are harder
+to compare than those of one method's trials: of eleven rules this is the simplest that costs least on the recorded runs
+(``python -m benchmarks.recommendation`` makes the table, ``docs/selection.md`` has it):
+
+- where two deep methods or more ran on the pair, the deep method with the best information maximisation. Classical
+  methods do not compete: the scale of a 1-NN's or an SVM's scores says nothing of how sure it is, and on none of
+  the 13 pairs with both kinds is one of them above the best deep one;
+- else the method, of either kind, with the best ``class_cluster``, which looks at predicted classes and at features,
+  and at no scale of scores. Where no trial recorded it, information maximisation again.
+
+A trial that predicts at most half of the classes is taken only where all do, as everywhere. What the rule costs against
+the best trial of any method, on average over pairs (worst pair), in points: Office-31 0.5 (1.2), MNIST ↔ USPS 0.0,
+MNIST → MNIST-M 0.0, ``offline_digits`` 3.4 (7.9), SURF 2.8 (6.1), Amazon reviews 2.4 (6.0). It was picked on these
+runs, so elsewhere it costs more; on far shifts much more can be lost.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from transfer_sweep.reports import results as ledgers
+from transfer_sweep.reports import selection
+from transfer_sweep.reports.ledger.records import Cell, Pair, Trial, planned
+from transfer_sweep.reports.results import COMPARED, Results
+
+DEEP = "information_maximization"
+"""What deep methods are compared by."""
+ANY = "class_cluster"
+"""What methods are compared by where fewer than two are deep."""
+CLASSICAL = "shallow"
+"""The family of methods whose scores have no common scale."""
+
+TOO_FAR = 0.3
+"""Total variation between the classes' shares in the source and among predictions from which on a report warns."""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The trial to use on a pair.
+
+    Attributes:
+        trial: itself: method, params, cell, id.
+        chosen_by: the criterion that chose inside its cell.
+        compared_by: the criterion that chose among methods.
+        score: its value by ``compared_by``; NaN where no trial has one.
+        collapsed: whether it predicts at most half of the classes, as then all choices do.
+        methods: how many competed.
+        of_all: whether all methods competed that ran, classical ones too.
+        agreement: see :attr:`Choice.agreement`.
+        accuracy: on the scored target samples with labels, in percent; NaN where there are none.
+        regret: to the best trial of any method that saw no target labels, in points; NaN without labels.
+        predicted: (K,) share of each class among its predictions; None where they are not stored.
+        source: (K,) share of each class in the source; None where it is not recorded.
+    """
+
+    trial: Trial
+    chosen_by: str
+    compared_by: str
+    score: float
+    collapsed: bool
+    methods: int
+    of_all: bool
+    agreement: float
+    accuracy: float
+    regret: float
+    predicted: NDArray[np.float64] | None
+    source: NDArray[np.float64] | None
+
+    @property
+    def cell(self) -> Cell:
+        """Where the trial competed."""
+        return self.trial.cell
+
+    @property
+    def how(self) -> str:
+        """How it was chosen, in words."""
+        chosen_by, compared_by = (name.replace("_", " ") for name in (self.chosen_by, self.compared_by))
+        if self.methods == 1:
+            return f"the trial of the only method that competes by {chosen_by}"
+        kind = "methods" if self.of_all else "deep methods"
+        return f"each method's trial by {chosen_by}, and of those of {self.methods} {kind} the best by {compared_by}"
+
+    @property
+    def shift_of_classes(self) -> float:
+        """Total variation, in [0, 1], between ``predicted`` and ``source``; NaN where one is not known."""
+        if self.predicted is None or self.source is None or self.predicted.shape != self.source.shape:
+            return math.nan
+        return round(float(np.abs(self.predicted - self.source).sum() / 2), 9)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A cell's chosen trial among those of the other methods on its pair.
+
+    Attributes:
+        row: of :func:`transfer_sweep.reports.selection.candidates`.
+        competes: whether its score can be compared with that of the best.
+        score: by which it is ranked.
+        collapsed: whether it predicts at most half of the classes.
+        agreement: the percentage of target samples on which it predicts what another choice does, the mean over the
+            other choices; NaN where there is none to compare with.
+        predicted: (K,) share of each class among its predictions; None where they are not stored.
+    """
+
+    row: pd.Series
+    competes: bool
+    score: float
+    collapsed: bool
+    agreement: float
+    predicted: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The choices of a pair's cells, the best first.
+
+    Attributes:
+        compared_by: the criterion by which those are ranked that compete.
+        choices: those that compete, then the others.
+        best_accuracy: of any trial of these methods, in percent; NaN without labels.
+    """
+
+    compared_by: str
+    choices: Sequence[Choice]
+    best_accuracy: float
+
+
+def recommend(results: Results | Path) -> dict[Pair, Recommendation]:
+    """One trial for each pair on which a method ran that saw no target labels; in plan order.
+
+    Target accuracy takes no part in it.
+
+    Args:
+        results: an experiment, or its ledger.
+
+    Raises:
+        LedgerError: there is no ledger, or it cannot be read.
+    """
+    experiment = ledgers.read(results) if isinstance(results, Path) else results
+    return {pair: _recommended(experiment, pair, ranking) for pair, ranking in rankings(experiment).items()}
+
+
+def rankings(results: Results) -> dict[Pair, Ranking]:
+    """The choices of each pair's cells, ranked without target labels; in plan order."""
+    rows = competitors(results)
+    chosen = selection.choose(rows, results.criterion)
+    family = results.experiment.get("family", {})
+    chosen = chosen.assign(family=[family.get(method, "") for method in chosen["method"]])
+    found = {}
+    for key, of_pair in chosen.groupby(["source", "target"], sort=False):
+        pair = Pair(*map(str, key))  # type: ignore[misc]
+        accuracies = rows[(rows["source"] == pair.source) & (rows["target"] == pair.target)]["target_accuracy"]
+        found[pair] = _ranked(results, of_pair, float(accuracies.max()))
+    return found
+
+
+def competitors(results: Results) -> pd.DataFrame:
+    """The candidates that may be recommended: on a pair, and without target labels."""
+    rows = selection.eligible(results.candidates)
+    on_a_pair = (rows["source"] != rows["target"]) & ~rows["method"].isin(COMPARED)
+    return rows[on_a_pair & results.unsupervised(rows)]
+
+
+def compared(choices: pd.DataFrame) -> tuple[str, pd.Series, pd.Series]:
+    """The rule: what a pair's choices are compared by.
+
+    Args:
+        choices: the chosen trial of each cell of a pair, with the ``family`` of its method.
+
+    Returns:
+        The criterion; of each choice its guarded score by it; and whether it competes.
+    """
+    deep = choices["family"] != CLASSICAL
+    if choices.loc[deep, "method"].nunique() >= 2:
+        return DEEP, selection.scores(choices, DEEP), deep
+    recorded = ANY in choices and bool(choices[ANY].notna().any())
+    criterion = ANY if recorded else DEEP
+    return criterion, selection.scores(choices, criterion), pd.Series(data=True, index=choices.index)
+
+
+def _ranked(results: Results, choices: pd.DataFrame, best: float) -> Ranking:
+    criterion, scores, competes = compared(choices)
+    predictions = {i: results.predictions(str(trial)) for i, trial in choices["id"].items()}
+    order = choices.assign(competes=competes, score=scores).sort_values(
+        ["competes", "score"], ascending=False, kind="stable"
+    )
+    ranked = [
+        Choice(
+            choices.loc[i],
+            bool(row["competes"]),
+            *selection.unguarded(float(row["score"])),
+            _agreement(predictions, i),
+            _shares(predictions[i]),
+        )
+        for i, row in order.iterrows()
+    ]
+    return Ranking(criterion, ranked, best)
+
+
+def _recommended(results: Results, pair: Pair, ranking: Ranking) -> Recommendation:
+    first = ranking.choices[0]
+    (trial,) = planned(first.row.to_frame().T)
+    accuracy = float(first.row["target_accuracy"])
+    competing = [choice.row["method"] for choice in ranking.choices if choice.competes]
+    counts = results.samples.get(pair.source)
+    return Recommendation(
+        trial,
+        results.criterion,
+        ranking.compared_by,
+        first.score,
+        first.collapsed,
+        len(set(competing)),
+        len(competing) == len(ranking.choices),
+        first.agreement,
+        accuracy,
+        ranking.best_accuracy - accuracy,
+        first.predicted,
+        None if counts is None else counts.shares,
+    )
+
+
+def _agreement(predictions: dict[object, tuple[NDArray[np.intp], int] | None], own: object) -> float:
+    mine = predictions[own]
+    if mine is None:
+        return math.nan
+    others = [p[0] for i, p in predictions.items() if i != own and p is not None and p[0].shape == mine[0].shape]
+    return 100.0 * float(np.mean([np.mean(mine[0] == other) for other in others])) if others else math.nan
+
+
+def _shares(predicted: tuple[NDArray[np.intp], int] | None) -> NDArray[np.float64] | None:
+    if predicted is None or not len(predicted[0]):
+        return None
+    classes, number = predicted
+    return np.bincount(classes, minlength=number) / len(classes)

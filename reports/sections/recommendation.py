@@ -1,0 +1,165 @@
+"""The trial to use on each pair, and the methods of a pair in the order in which they would be chosen."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+
+from transfer_sweep.reports import recommendation
+from transfer_sweep.reports.document.elements import Block, Cell, Heading, Table
+from transfer_sweep.reports.document.text import MISSING, counted, criterion_name, names_of, params_text, percent
+from transfer_sweep.reports.ledger.records import Pair
+from transfer_sweep.reports.recommendation import ANY, DEEP, TOO_FAR, Choice, Recommendation
+from transfer_sweep.reports.results import METHOD, Results
+from transfer_sweep.reports.sections.context import Context
+from transfer_sweep.reports.sections.hyperparameters import param_summaries
+from transfer_sweep.reports.sections.registry import Part, Place
+
+PLACE = Place(Part.OPENING, 30)
+
+_COLLAPSED = " (collapsed)"
+
+
+def blocks(context: Context) -> Iterator[Block]:
+    """The table, how it came about, and warnings; nothing where no method ran without target labels."""
+    found = recommendation.recommend(context.results)
+    if not found:
+        return
+    yield Heading(2, "Recommended")
+    yield _prose(found)
+    yield table(context.results, found)
+    yield from warnings(found)
+
+
+def _prose(found: dict[Pair, Recommendation]) -> str:
+    ways = list(dict.fromkeys(each.how for each in found.values()))
+    chosen = "; or ".join(ways)
+    cost = [each.regret for each in found.values() if not math.isnan(each.regret)]
+    text = f"One trial a pair, over all methods that see no target label, and chosen without one: {chosen}."
+    if not cost:
+        return text
+    return (
+        f"{text} Where labels allow to say so, it is {percent(sum(cost) / len(cost))} points below the best trial of "
+        f"these methods on average, {percent(max(cost))} at worst."
+    )
+
+
+def table(results: Results, found: dict[Pair, Recommendation]) -> Table:
+    """The recommended trial of each pair.
+
+    Args:
+        results: the experiment.
+        found: see :func:`transfer_sweep.reports.recommendation.recommend`.
+    """
+    params = param_summaries(results)
+    names = names_of(recommendation.competitors(results))
+    parts = results.candidates.set_index("id")[METHOD]
+    several = len({each.compared_by for each in found.values()}) > 1
+    accuracies = any(not math.isnan(each.accuracy) for each in found.values())
+    rows: list[list[Cell | str]] = []
+    for pair, each in found.items():
+        key = tuple(parts.loc[each.trial.id])
+        score = percent(each.score, digits=3) + _COLLAPSED * each.collapsed
+        row: list[Cell | str] = [
+            f"{pair.source} → {pair.target}",
+            names[key],
+            params_text(each.trial.params, params[key].varied) or "defaults",
+            f"{criterion_name(each.compared_by)} {score}" if several else score,
+            percent(each.agreement),
+        ]
+        rows.append([*row, percent(each.accuracy), percent(each.regret)] if accuracies else row)
+    compared_by = next(iter(found.values())).compared_by
+    headers = [
+        "pair",
+        "method",
+        "params",
+        "score" if several else criterion_name(compared_by),
+        "agreement, %",
+        *(["target accuracy, %", "regret, points"] if accuracies else []),
+    ]
+    notes = [
+        "Agreement: on how many target samples the method predicts what another method's chosen trial does, the mean "
+        "over the others."
+    ]
+    if accuracies:
+        notes.append(
+            "Accuracy is of this one trial; regret is to the best trial of any method that sees no target label. Both "
+            "use target labels, and no choice is made by them."
+        )
+    return Table("The trial to use on each pair", headers, rows, "lllrr" + "rr" * accuracies, notes)
+
+
+def warnings(found: dict[Pair, Recommendation]) -> Iterator[str]:
+    """A sentence for each pair whose predictions have classes in other shares than the source."""
+    for pair, each in found.items():
+        if each.shift_of_classes > TOO_FAR:
+            yield (
+                f"**The classes of {pair.source} and those predicted of {pair.target} differ much in their shares:** "
+                f"{percent(100 * each.shift_of_classes, digits=0)} % of the samples would have to change class for "
+                "them to be alike. Either the target has other shares, or lacks classes, which most methods here are "
+                "not made for (see `target_classes`), or predictions are wrong: look at some before they are used."
+            )
+
+
+def ranking(results: Results, pair: Pair) -> Table:
+    """The methods on a pair in the order in which they would be chosen, without target labels.
+
+    Args:
+        results: the experiment.
+        pair: one on which a method ran that sees no target labels.
+
+    Raises:
+        KeyError: there is no such pair.
+    """
+    found = recommendation.rankings(results)[pair]
+    params = param_summaries(results)
+    names = names_of(recommendation.competitors(results))
+    criteria = [name for name in (DEEP, ANY) if any(not math.isnan(_value(each, name)) for each in found.choices)]
+    accuracies = any(not math.isnan(float(each.row["target_accuracy"])) for each in found.choices)
+    rows: list[list[Cell | str]] = []
+    for place, each in enumerate(found.choices, start=1):
+        key = tuple(each.row[name] for name in METHOD)
+        row: list[Cell | str] = [
+            str(place) if each.competes else MISSING,
+            names[key] + _COLLAPSED * each.collapsed,
+            params_text(json.loads(each.row["params"]), params[key].varied) or "defaults",
+            *(percent(_value(each, name), digits=3) for name in criteria),
+            percent(each.agreement),
+            predicted_text(each),
+            f"{each.row['seconds']:.1f}",
+        ]
+        rows.append([*row, percent(each.row["target_accuracy"])] if accuracies else row)
+    notes = []
+    if apart := sum(not each.competes for each in found.choices):
+        notes.append(
+            f"{counted(apart, 'classical method')} without a place: their {criterion_name(DEEP)} cannot be compared "
+            "with that of deep methods."
+        )
+    return Table(
+        f"Methods on {pair.source} → {pair.target}, by {criterion_name(found.compared_by)}, without target labels",
+        [
+            "place",
+            "method",
+            "params",
+            *map(criterion_name, criteria),
+            "agreement, %",
+            "predicted classes",
+            "seconds",
+            *(["target accuracy, %"] if accuracies else []),
+        ],
+        rows,
+        "rll" + "r" * (len(criteria) + 3 + accuracies),
+        notes,
+    )
+
+
+def _value(choice: Choice, criterion: str) -> float:
+    return float(choice.row.get(criterion, math.nan))
+
+
+def predicted_text(choice: Choice) -> str:
+    """How many of the classes are predicted: ``9 of 10``, or as a share where predictions are not stored."""
+    if choice.predicted is None:
+        return percent(100 * float(choice.row["predicted_classes"]), digits=0) + " %"
+    return f"{(choice.predicted > 0).sum()} of {len(choice.predicted)}"

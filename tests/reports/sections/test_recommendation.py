@@ -1,0 +1,70 @@
+"""The recommended trials, and the methods of a pair in the order in which they would be chosen."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from tests.support.shown_tables import column, row
+from tests.support.small_ledger import RUNS, Run, experiment, without_labels
+from transfer_sweep.reports import recommendation, report, results
+from transfer_sweep.reports.ledger.records import Pair
+from transfer_sweep.reports.sections import recommendation as section
+
+AW = Pair("amazon", "webcam")
+RUN = Run("dann", *AW, {"lr": 0.1}, [(70, 1.5, 1.0)], also={"class_cluster": 0.25}, predicted=[0, 1, 2, 2])
+RUNS_OF_A_PAIR = [
+    RUN,
+    replace(RUN, method="cdan", epochs=[(60, 1.0, 1.0)], predicted=[0, 1, 1, 1]),
+    replace(RUN, method="coral", epochs=[(90, 3.0, 1.0)], predicted=[0, 0, 0, 0]),
+]
+FAMILIES = {"dann": "deep", "cdan": "deep", "coral": "shallow"}
+
+
+def test_the_recommendation_heads_the_results(small: Path) -> None:
+    text = report.render([small])
+    assert text.index("## Recommended") < text.index("## Results")
+    assert text.count("## Recommended") == 1
+
+
+def test_each_pair_has_its_trial_with_its_regret(small: Path) -> None:
+    own = results.read(small)
+    table = section.table(own, recommendation.recommend(own))
+    assert row(table, "amazon → webcam")[1:] == ["dann", "lr 0.01", "2.000", "–", "80.0", "2.0"]
+
+
+def test_without_labels_a_recommendation_has_no_accuracy_and_no_regret(tmp_path: Path) -> None:
+    own = results.read(experiment(tmp_path, without_labels(RUNS, "webcam", "dslr")))
+    table = section.table(own, recommendation.recommend(own))
+    assert table.headers == ["pair", "method", "params", "information maximization", "agreement, %"]
+
+
+def test_it_is_said_how_the_trial_was_chosen_and_what_it_cost(tmp_path: Path) -> None:
+    text = report.render([experiment(tmp_path, RUNS_OF_A_PAIR, family=FAMILIES)])
+    assert "of those of 2 deep methods the best by information maximization" in text
+    assert "20.0 points below the best trial of these methods on average" in text  # coral's 90
+
+
+def test_methods_are_ranked_and_those_that_cannot_be_compared_come_last(tmp_path: Path) -> None:
+    table = section.ranking(results.read(experiment(tmp_path, RUNS_OF_A_PAIR, family=FAMILIES)), AW)
+    assert column(table, "method") == ["dann", "cdan", "coral"]
+    assert column(table, "place") == ["1", "2", "–"]
+    assert column(table, "agreement, %") == ["37.5", "37.5", "25.0"]  # of 2/4 and 1/4; 2/4 and 1/4; 1/4 and 1/4
+    assert column(table, "predicted classes") == ["3 of 3", "2 of 3", "1 of 3"]
+    assert column(table, "target accuracy, %") == ["70.0", "60.0", "90.0"]
+    assert column(table, "seconds") == ["0.5"] * 3
+
+
+def test_a_ranking_without_labels_has_no_accuracy(tmp_path: Path) -> None:
+    runs = without_labels(RUNS_OF_A_PAIR, "webcam")
+    table = section.ranking(results.read(experiment(tmp_path, runs, family=FAMILIES)), AW)
+    assert column(table, "method") == ["dann", "cdan", "coral"]
+    assert "target accuracy, %" not in table.headers
+
+
+def test_classes_in_other_shares_than_the_source_are_warned_of(tmp_path: Path) -> None:
+    near, far = {"total": 8, "by_class": [2, 2, 4]}, {"total": 8, "by_class": [6, 1, 1]}
+    texts = [
+        report.render([experiment(tmp_path, RUNS_OF_A_PAIR, name, samples={"amazon": counts}, family=FAMILIES)])
+        for name, counts in (("near", near), ("far", far))
+    ]
+    assert "differ much in their shares" not in texts[0]
+    assert "The classes of amazon and those predicted of webcam differ much in their shares:** 50 %" in texts[1]
