@@ -143,11 +143,15 @@ class Results:
         targets = {domain: self.samples.get(domain) for domain in self.trials["target"].unique()}
         return {domain: counts for domain, counts in targets.items() if counts and 0 < counts.labelled < counts.total}
 
+    def logits(self, trial: str) -> NDArray[Any] | None:
+        """The (n, K) logits of a trial on the target's training inputs; None if they are not stored."""
+        path = self._logits.get(trial, "")
+        return selection.stored_logits(str(self.folder / path)) if path else None
+
     def predictions(self, trial: str) -> tuple[NDArray[np.intp], int] | None:
         """The (n,) classes that a trial predicts for the target, and the number of classes; None if not stored."""
         if trial not in self._predictions:
-            path = self._logits.get(trial, "")
-            logits = selection.stored_logits(str(self.folder / path)) if path else None
+            logits = self.logits(trial)
             outputs = None if logits is None else Outputs.of_logits(logits)
             known = None if outputs is None or outputs.undefined else (outputs.classes, outputs.probabilities.shape[1])
             self._predictions[trial] = known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from transfer_sweep.sweep.cli import data, health, listing, models, results, running
+from transfer_sweep.sweep.cli import data, health, listing, models, results, running, trying
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 app.command("list")(listing.list_)
 app.command()(listing.show)
+app.command("try")(trying.try_)
 app.command()(running.run)
 app.command()(results.status)
 app.command()(results.report)

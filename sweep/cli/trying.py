@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from transfer_sweep.sweep.cli.options import (
-    RESULTS,
-    Results,
-    cache_folder,
-    err,
-    say,
-)
+from transfer_sweep.sweep.cli.options import RESULTS, Plugins, Results, err, new_table, out, say
+from transfer_sweep.sweep.environment import cache_folder
 from transfer_sweep.sweep.errors import SweepError
 
 if TYPE_CHECKING:
-    pass
+    from transfer_sweep.datasets._own import OwnDataset
+    from transfer_sweep.reports.document.elements import Table as Ranking
 
 TABLES = (".csv", ".csv.gz", ".parquet", ".npz")
 
@@ -65,11 +61,13 @@ def try_(
         bool, typer.Option("--skip-damaged", help="Leave pictures out that cannot be read, and count them.")
     ] = False,
     results: Results = RESULTS,
+    _plugins: Plugins = None,
 ) -> None:
     """Which method works on my pair? A sensible set of them, a recommendation without target labels, predictions.
 
     It writes an experiment file that is yours to edit, and leaves predictions, the model and a page in the results.
     """
+    from transfer_sweep.datasets._own import OwnDataset
     from transfer_sweep.sweep.config import loader
     from transfer_sweep.sweep.engine.cluster import Cluster
     from transfer_sweep.sweep.planning.data import dataset_of
@@ -79,6 +77,7 @@ def try_(
     file = _file(source, target, name, label)
     experiment = loader.load(str(file))
     dataset = dataset_of(experiment, None, cache_folder(), ProgressPrinter(err), skip_damaged)
+    assert isinstance(dataset, OwnDataset)
     for line in _findings(dataset):
         say(line)
     options = RunOptions(
@@ -88,7 +87,7 @@ def try_(
     if outcome.interrupted:
         say(f"stopped; `python -m sweep try {source} {target}` continues")
         raise typer.Exit(outcome.exit_code)
-    _answer(experiment, results, target)
+    _answer(results / experiment.name, dataset)
     if outcome.out_of_time:
         say(f"the time is over; `python -m sweep run {file}` goes on")
     raise typer.Exit(outcome.exit_code)
@@ -137,11 +136,49 @@ def _file(source: Path, target: Path, name: str | None, label: str | None) -> Pa
     return file
 
 
-def _findings(dataset: Dataset) -> Iterator[str]:
-    """What the domains were found to hold, in sentences."""
-    from transfer_sweep.datasets._own import OwnDataset
+def _answer(folder: Path, dataset: OwnDataset) -> None:
+    """Print the methods in their order and the recommendation; leave predictions and the page beside the ledger."""
+    from transfer_sweep.reports import recommendation, report
+    from transfer_sweep.reports import results as experiments
+    from transfer_sweep.reports.formats import Format
+    from transfer_sweep.reports.ledger.ledger import FILE
+    from transfer_sweep.reports.sections.recommendation import ranking, warnings
+    from transfer_sweep.sweep.trial import predictions
 
-    assert isinstance(dataset, OwnDataset)
+    found = experiments.read(folder / FILE)
+    recommended = recommendation.recommend(found)
+    if not recommended:
+        raise SweepError("no method has a result yet: give it more --minutes, or look at `python -m sweep status`")
+    for pair, answer in recommended.items():
+        _print(ranking(found, pair))
+        say(f"recommended: {answer.cell.name}, {answer.how}", out)
+        for warning in warnings({pair: answer}):
+            say(warning.replace("**", ""), out)
+        names = dataset.sample_names(pair.target)
+        logits = found.logits(answer.trial.id)
+        file = folder / "predictions.csv"
+        if logits is not None:
+            predictions.write(file, predictions.of_logits(names, logits, dataset.classes), tabular=False)
+            say(f"wrote {file}: {len(names)} predictions")
+    for page in report.write([folder / FILE], folder / "report.html", Format.HTML):
+        say(f"wrote {page}")
+
+
+def _print(ranking: Ranking) -> None:
+    from transfer_sweep.reports.document.elements import text_of
+
+    table = new_table(*ranking.headers, title=ranking.caption)
+    for column, align in zip(table.columns, ranking.align, strict=True):
+        column.justify = "right" if align == "r" else "left"
+    for row in ranking.rows:
+        table.add_row(*map(text_of, row))
+    out.print(table)
+    for note in ranking.notes:
+        say(note, out)
+
+
+def _findings(dataset: OwnDataset) -> Iterator[str]:
+    """What the domains were found to hold, in sentences."""
     for domain in dataset.domains:
         yield from dataset.findings(domain).lines
 

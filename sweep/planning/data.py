@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from transfer_sweep.datasets import registry as dataset_registry
-from transfer_sweep.datasets.base import Dataset, Progress
+from transfer_sweep.datasets.base import Dataset, Domain, Progress, checksum
 from transfer_sweep.datasets.own_images import OwnImages
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import Trial
@@ -64,12 +67,21 @@ class DataRecord:
         known = ledger.meta("data", {})
         if known.get("options") != options or not any(state.finished for state in ledger.states().values()):
             known = {"options": options, "checksums": {}}
+        known.setdefault("samples", {})
         for domain in sorted({domain for trial in trials for domain in trial.pair} - self._checked):
-            found = self._dataset.checksum(domain)
+            loaded = self._dataset.load(domain)
+            found = checksum(loaded)
             if known["checksums"].setdefault(domain, found) != found:
                 raise SweepError(
                     f"{self._dataset.name}/{domain} is not what it was when trials of {self._experiment} ran "
                     f"(checksum {found}, then {known['checksums'][domain]}): put it back, or use another --results"
                 )
+            known["samples"][domain] = self._counts(loaded)
             self._checked.add(domain)
         ledger.set_meta("data", known)
+
+    def _counts(self, domain: Domain) -> dict[str, Any]:
+        """How many samples a domain has, and with a label of which class."""
+        samples = domain.train
+        by_class = np.bincount(samples.labels[samples.labelled], minlength=len(self._dataset.classes))
+        return {"total": len(samples), "by_class": by_class.tolist()}

@@ -325,8 +325,8 @@ def _write_torchscript(model: SavedModel, path: Path) -> tuple[Run, str]:
     return (
         run,
         (
-            f"torch.jit.trace (PyTorch {torch.__version__}, which has deprecated it); torch.jit.load reads it, without this "
-            "program"
+            f"torch.jit.trace (PyTorch {torch.__version__}, which has deprecated it); torch.jit.load reads it, without "
+            "this program"
         ),
     )
 

@@ -179,11 +179,28 @@ def _of_tables(model: SavedModel, files: Sequence[Path], progress: Progress) -> 
             yield Answer(name, None, error=str(error))
 
 
+def of_logits(names: Sequence[str], logits: NDArray[Any], classes: Sequence[str]) -> Iterator[Answer]:
+    """What a trial said of its target's samples, by the logits that are kept of it.
+
+    Args:
+        names: (n,) of the samples.
+        logits: (n, K).
+        classes: (K,) names.
+    """
+    for name, guesses in zip(names, _best(logits, classes), strict=True):
+        yield Answer(printable(name), None, guesses)
+
+
 def _guesses(model: SavedModel, samples: NDArray[Any]) -> list[list[tuple[str, float]]]:
-    confidences = softmax(model.logits(samples).astype(np.float64), axis=1)
+    return _best(model.logits(samples), model.classes)
+
+
+def _best(logits: NDArray[Any], classes: Sequence[str]) -> list[list[tuple[str, float]]]:
+    """The best classes of each row and their confidences."""
+    confidences = softmax(logits.astype(np.float64), axis=1)
     best = np.argsort(-confidences, axis=1, kind="stable")[:, :SHOWN]
     return [
-        [(model.classes[k], round(float(row[k]), _DIGITS)) for k in order.tolist()]
+        [(classes[k], round(float(row[k]), _DIGITS)) for k in order.tolist()]
         for row, order in zip(confidences, best, strict=True)
     ]
 
