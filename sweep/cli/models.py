@@ -159,7 +159,7 @@ def _check(listing: Listing, model: SavedModel, annotate: Path | None) -> None:
 
 def _print(answers: Sequence[Answer]) -> None:
     rows = any(answer.row is not None for answer in answers)
-    table = new_table("picture", *(["row"] if rows else []), "label", "confidence", "else")
+    table = new_table("table" if rows else "picture", *(["row"] if rows else []), "label", "confidence", "else")
     table.columns[-2].justify = "right"
     for answer in answers:
         if answer.error is not None:

@@ -322,13 +322,8 @@ def _write_torchscript(model: SavedModel, path: Path) -> tuple[Run, str]:
         logits, probabilities = loaded(torch.from_numpy(np.ascontiguousarray(inputs)))
         return logits.numpy(), probabilities.numpy()
 
-    return (
-        run,
-        (
-            f"torch.jit.trace (PyTorch {torch.__version__}, which has deprecated it); torch.jit.load reads it, without "
-            "this program"
-        ),
-    )
+    used = f"torch.jit.trace (PyTorch {torch.__version__}, which has deprecated it)"
+    return run, f"{used}; torch.jit.load reads it, without this program"
 
 
 def _write_safetensors(model: SavedModel, path: Path) -> tuple[Run, str]:
