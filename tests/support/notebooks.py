@@ -37,9 +37,12 @@ def execute(notebook: dict[str, Any]) -> dict[str, Any]:
 def _run(source: str, namespace: dict[str, Any]) -> Any:
     """The value of a cell's last line, where that is an expression."""
     tree = ast.parse(source)
-    last = ast.Expression(tree.body.pop().value) if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, "<cell>", "exec"), namespace)
-    return None if last is None else eval(compile(last, "<cell>", "eval"), namespace)
+    last = tree.body[-1] if tree.body else None
+    if not isinstance(last, ast.Expr):
+        exec(compile(tree, "<cell>", "exec"), namespace)
+        return None
+    exec(compile(ast.Module(tree.body[:-1], []), "<cell>", "exec"), namespace)
+    return eval(compile(ast.Expression(last.value), "<cell>", "eval"), namespace)
 
 
 def _printed(text: str) -> list[dict[str, Any]]:
