@@ -1,29 +1,22 @@
-"""Shares of a GPU: how small, how capped, how remembered. Ray's logical GPU and a made-up memory stand in for one."""
+"""Shares of a GPU: how remembered, when measured, when refused."""
 
-import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import safetensors.torch
-import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.support.whole_run import read, run
 from transfer_sweep.reports.ledger.ledger import FILE, Ledger
 from transfer_sweep.reports.ledger.records import Trial, TrialState
 from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.config.schema import Resources
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import trials as plan
-from transfer_sweep.sweep.planning.profiles import choose_profile
 from transfer_sweep.sweep.resources import gpu_memory as gpu
 from transfer_sweep.sweep.resources import shares as resources
 from transfer_sweep.sweep.resources.gpu_memory import Footprint
 
 GIB = 2**30
+
 EXPERIMENT = """\
 dataset: offline_digits
 dataset_options: {channels: 1, train: 40, test: 20}
@@ -35,85 +28,6 @@ methods:
   source_only: {batch_size: [10, 20], lr: [0.001, 0.01]}
   nearest_neighbor: {}
 """
-
-
-class Made(gpu.Memory):
-    """A memory of 16 GiB, of which a trial takes ``peak``."""
-
-    def __init__(self, peak: int = GIB, context: int = 0) -> None:
-        self._peak, self._context = peak, context
-
-    def there(self) -> bool:
-        return True
-
-    def device(self) -> str:
-        return "cpu"
-
-    def total(self) -> int:
-        return 16 * GIB
-
-    def reset_peak(self) -> None:
-        pass
-
-    def peak(self) -> int:
-        return self._peak
-
-    def context(self) -> int:
-        return self._context
-
-
-def test_the_share_is_the_largest_k_that_holds_peak_headroom_and_context() -> None:
-    # (1.2 · 4 + 0.5) / 16 = 0.331: three of them fit; with 0.6 GiB of context 0.3375, two.
-    assert Footprint(4 * GIB, GIB // 2, 16 * GIB).share == 0.3333
-    assert Footprint(4 * GIB, 6 * GIB // 10, 16 * GIB).share == 0.5
-    assert Footprint(14 * GIB, 0, 16 * GIB).share == 1
-    assert Footprint(16 * GIB, GIB, 16 * GIB).share == 1
-    assert Footprint(0, GIB // 100, 16 * GIB).share == gpu.one_of(gpu.FINEST)
-
-
-@given(st.integers(0, 20 * GIB), st.integers(0, GIB), st.integers(1, 96))
-def test_shares_hold_what_was_measured_and_their_caps_leave_room_for_the_contexts(
-    peak: int, context: int, size: int
-) -> None:
-    total = size * GIB
-    share = Footprint(peak, context, total).share
-    k = round(1 / share)
-    assert round(share * 10_000) * k <= 10_000  # Ray counts resources in ten-thousandths
-    cap = gpu.allowance(share, context, total)
-    assert k * (cap * total + context) <= total * (1 + 1e-9) or cap == 0
-    if share < 1:
-        assert cap * total >= peak * (1 - 1e-3)
-
-
-@pytest.mark.parametrize("stages", [1, 2])
-def test_a_trial_is_measured_while_it_trains_in_each_stage_and_is_scored(stages: int) -> None:
-    done: list[Any] = []
-    model = SimpleNamespace(
-        shorten_epoch=done.append, fit_epoch=lambda: done.append("fit"), skip_to_last_stage=lambda: stages > 1
-    )
-
-    def build(device: str) -> tuple[Any, Any]:
-        done.append(device)
-        return model, lambda _, all_criteria: done.append(all_criteria)
-
-    assert gpu.measure(build, Made(GIB, 3 * GIB)) == Footprint(GIB, gpu.CONTEXT_AT_MOST, 16 * GIB)
-    assert done == ["cpu", gpu.STEPS, *["fit"] * stages, True]
-
-
-def test_a_trial_that_cannot_be_measured_takes_a_whole_gpu() -> None:
-    def build(device: str) -> tuple[Any, Any]:
-        raise torch.OutOfMemoryError(f"too large for {device}")
-
-    assert gpu.measure(build, Made()).share == 1
-
-
-def test_errors_of_libraries_below_torch_are_out_of_memory_too() -> None:
-    assert gpu.is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"))
-    assert gpu.is_out_of_memory(
-        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
-    )
-    assert not gpu.is_out_of_memory(RuntimeError("CUDA error: device-side assert triggered"))
-    assert not gpu.is_out_of_memory(ValueError("CUDA error: out of memory"))
 
 
 @pytest.fixture
@@ -197,82 +111,3 @@ def test_models_of_gpu_are_those_of_living_nodes() -> None:
     assert resources.models(nodes) == ["A10G", "H100"]
     assert resources.models([node(GPU=1)]) == [resources.UNNAMED]
     assert resources.models([node(CPU=8)]) == []
-
-
-PROFILES = """\
-protocol: {backbone: resnet18, training: finetune, weights: here.safetensors}
-profiles:
-  cpu: {protocol: {backbone: small_cnn, training: scratch}}
-  gpu: {epochs: 20}
-"""
-
-
-def test_the_gpu_profile_wants_a_gpu_and_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "small.yaml").write_text(
-        EXPERIMENT.replace("protocol: {backbone: small_cnn, training: scratch}\n", PROFILES).replace(
-            "channels: 1, ", ""
-        )
-    )
-    monkeypatch.chdir(tmp_path)
-
-    def chosen(asked: str | None = None, there: bool = True) -> tuple[str, str]:
-        return choose_profile("small.yaml", asked, tmp_path, lambda: there)
-
-    assert chosen() == ("cpu", "there is a GPU, but no weights at here.safetensors")
-    safetensors.torch.save_file({"fc.bias": torch.zeros(3)}, "here.safetensors")
-    assert chosen() == ("gpu", "there is a GPU")
-    assert chosen(there=False) == ("cpu", "there is no GPU")
-    assert chosen("gpu", there=False) == ("gpu", "asked for")
-    with Ledger(tmp_path / "small" / FILE, write=True) as ledger:
-        ledger.set_meta("profile", "cpu")
-    assert chosen() == ("cpu", "as the first run had it")
-
-
-# A GPU that Ray counts and nobody has. Less than 0.2 of it is too little for any trial; mcc breaks its process, as an
-# error of CUDA does.
-LOGICAL_GPU = """
-import functools, pathlib, ray, torch
-from transfer_sweep.sweep.resources import gpu_memory as gpu
-from transfer_sweep.sweep.engine import trainable, tuner
-class Made(gpu.Memory):
-    def there(self): return True
-    def device(self): return "cpu"
-    def total(self): return 16 * 2**30
-    def reset_peak(self): pass
-    def peak(self): return 2**30
-    def context(self): return 0
-    def cap(self, fraction):
-        if fraction < 0.2: raise torch.OutOfMemoryError(f"CUDA out of memory: {fraction} of it is too little")
-class Breaks(trainable.TransferTrial):
-    def step(self):
-        with open(os.environ["STEPS"], "a") as file: print(self._spec.trial.method, os.getpid(), file=file)
-        return super().step()
-    def _one_epoch(self):
-        if self._spec.trial.method == "mcc": raise RuntimeError("CUDA error: device-side assert triggered")
-        return super()._one_epoch()
-gpu.Memory, tuner.TransferTrial = Made, Breaks
-ray.init = functools.partial(ray.init, num_gpus=1)
-"""
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-def test_shares_grow_until_they_are_enough_and_a_broken_process_is_not_used_again(tmp_path: Path) -> None:
-    (tmp_path / "small.yaml").write_text(EXPERIMENT)
-    steps = tmp_path / "steps"
-    ended = run(tmp_path, prelude=LOGICAL_GPU, STEPS=str(steps))
-    assert ended.returncode == 1, ended.stderr
-    trials, _ = read(tmp_path)
-    states = trials.groupby("method")["state"].agg(set).to_dict()
-    assert states == {"mcc": {"failed"}, "source_only": {"done"}, "nearest_neighbor": {"done"}}
-    taken = {(row["method"], json.loads(row["resources"])["gpu"]) for row in trials.to_dict("records")}
-    enough = 4 * gpu.one_of(13)
-    assert taken == {("mcc", enough), ("source_only", enough), ("nearest_neighbor", 0.0)}
-    with Ledger(tmp_path / "small" / FILE) as ledger:
-        known = ledger.meta("gpu_memory")
-    assert {need["share"] for own in known.values() for need in own.values()} == {enough}
-    assert len(known) == 3  # mcc; source_only of two batch sizes
-    pids = [line.split() for line in steps.read_text().splitlines()]
-    for i, (method, pid) in enumerate(pids):
-        if method == "mcc":  # several steps of it would be several attempts
-            assert pid not in [other for _, other in pids[i + 1 :]]

@@ -11,8 +11,10 @@ from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.stopping.replay import Replay
 
 STOPPING = EarlyStopping(grace=0.33, reduction=3)
+
 FIRST = [1.0, 3.0, 2.0, 0.5, 2.9, 3.1]
 """What six trials score at their rung, after one of three epochs, in order of arrival."""
+
 LAST = [70.0, 80.0, 75.0, 90.0, 82.0, 81.0]
 """Their accuracy in the end."""
 
