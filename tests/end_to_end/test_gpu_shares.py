@@ -5,22 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.experiment_file import KINDS_ON_A_GPU
 from tests.support.whole_run import read, run
 from transfer_sweep.reports.ledger.ledger import FILE, Ledger
 from transfer_sweep.sweep.resources import gpu_memory as gpu
-
-EXPERIMENT = """\
-dataset: offline_digits
-dataset_options: {channels: 1, train: 40, test: 20}
-pairs: [rendered-photo]
-protocol: {backbone: small_cnn, training: scratch}
-epochs: 2
-methods:
-  mcc: {batch_size: 20}
-  source_only: {batch_size: [10, 20], lr: [0.001, 0.01]}
-  nearest_neighbor: {}
-"""
-
 
 # A GPU that Ray counts and nobody has. Less than 0.2 of it is too little for any trial; mcc breaks its process, as an
 # error of CUDA does.
@@ -52,7 +40,7 @@ ray.init = functools.partial(ray.init, num_gpus=1)
 @pytest.mark.ray
 @pytest.mark.slow
 def test_shares_grow_until_they_are_enough_and_a_broken_process_is_not_used_again(tmp_path: Path) -> None:
-    (tmp_path / "small.yaml").write_text(EXPERIMENT)
+    (tmp_path / "small.yaml").write_text(KINDS_ON_A_GPU)
     steps = tmp_path / "steps"
     ended = run(tmp_path, prelude=LOGICAL_GPU, STEPS=str(steps))
     assert ended.returncode == 1, ended.stderr

@@ -17,6 +17,19 @@ methods:
 profiles:
   long: {epochs: 90}
 """
+KINDS_ON_A_GPU = """\
+dataset: offline_digits
+dataset_options: {channels: 1, train: 40, test: 20}
+pairs: [rendered-photo]
+protocol: {backbone: small_cnn, training: scratch}
+epochs: 2
+methods:
+  mcc: {batch_size: 20}
+  source_only: {batch_size: [10, 20], lr: [0.001, 0.01]}
+  nearest_neighbor: {}
+"""
+"""Three kinds of trials that need a GPU's memory, and one that needs none."""
+
 METHODS = {
     "nearest_neighbor": "{}",
     "tca": "{n_components: [5, 10], mu: [0.1, 1, 10]}",

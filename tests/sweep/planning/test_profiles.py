@@ -11,31 +11,17 @@ from transfer_sweep.sweep.planning.profiles import choose_profile
 
 EXPERIMENT = """\
 dataset: offline_digits
-dataset_options: {channels: 1, train: 40, test: 20}
 pairs: [rendered-photo]
-protocol: {backbone: small_cnn, training: scratch}
-epochs: 2
-methods:
-  mcc: {batch_size: 20}
-  source_only: {batch_size: [10, 20], lr: [0.001, 0.01]}
-  nearest_neighbor: {}
-"""
-
-
-PROFILES = """\
 protocol: {backbone: resnet18, training: finetune, weights: here.safetensors}
 profiles:
   cpu: {protocol: {backbone: small_cnn, training: scratch}}
   gpu: {epochs: 20}
+methods: {source_only: {}, nearest_neighbor: {}}
 """
 
 
 def test_the_gpu_profile_wants_a_gpu_and_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "small.yaml").write_text(
-        EXPERIMENT.replace("protocol: {backbone: small_cnn, training: scratch}\n", PROFILES).replace(
-            "channels: 1, ", ""
-        )
-    )
+    (tmp_path / "small.yaml").write_text(EXPERIMENT)
     monkeypatch.chdir(tmp_path)
 
     def chosen(asked: str | None = None, there: bool = True) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.experiment_file import KINDS_ON_A_GPU
 from transfer_sweep.reports.ledger.ledger import FILE, Ledger
 from transfer_sweep.reports.ledger.records import Trial, TrialState
 from transfer_sweep.sweep.config import loader
@@ -17,23 +18,11 @@ from transfer_sweep.sweep.resources.gpu_memory import Footprint
 
 GIB = 2**30
 
-EXPERIMENT = """\
-dataset: offline_digits
-dataset_options: {channels: 1, train: 40, test: 20}
-pairs: [rendered-photo]
-protocol: {backbone: small_cnn, training: scratch}
-epochs: 2
-methods:
-  mcc: {batch_size: 20}
-  source_only: {batch_size: [10, 20], lr: [0.001, 0.01]}
-  nearest_neighbor: {}
-"""
-
 
 @pytest.fixture
 def rows(tmp_path: Path) -> dict[str, list[Trial]]:
     """Trials by method."""
-    (tmp_path / "small.yaml").write_text(EXPERIMENT)
+    (tmp_path / "small.yaml").write_text(KINDS_ON_A_GPU)
     found: dict[str, list[Trial]] = {}
     for row in plan.search(loader.load(str(tmp_path / "small.yaml"))):
         found.setdefault(row.method, []).append(row)
