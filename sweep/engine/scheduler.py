@@ -29,7 +29,7 @@ class CellASHA(FIFOScheduler):
     """
 
     def __init__(self, rungs: Rungs, trials: Mapping[str, Trial], places: Mapping[Request, float]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._rungs, self._trials, self._places = rungs, trials, places
         self._processes: dict[Request, set[tuple[str, int]]] = defaultdict(set)
         self._waiting: deque[TuneTrial] = deque()

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import kills
-from tests.support.whole_run import DIE_AFTER, EXPERIMENT, read, run
-from transfer_sweep.reports import report as document
+from tests.support.whole_run import DIE_AFTER, EXPERIMENT, read, report, run
 
 KILL_A_WORKER = """
 import psutil
@@ -75,8 +74,7 @@ def test_a_loss_that_is_nan_fails_its_trial_alone_and_an_edited_file_runs_the_di
     assert failed["method"].tolist() == ["deep_coral"]
     assert "nan in epoch" in failed["error"].iloc[0]
     assert set(trials.loc[trials["method"] != "deep_coral", "state"]) <= {"done", "stopped"}
-    report = document.render([tmp_path / "small" / "ledger.sqlite"], document.Format.MD, None, False)
-    assert "nan in epoch" in report  # it names what failed, and why
+    assert "nan in epoch" in report(tmp_path)  # it names what failed, and why
     attempts = trials.set_index("id")["attempts"]
 
     file.write_text(EXPERIMENT + DIVERGES.replace("lr: 1,", "lr: 0.001,"))  # four more trials of jda, other params

@@ -132,7 +132,7 @@ def test_pytest_loads_no_file_twice() -> None:
 
 def test_a_method_is_pickled_by_its_one_name() -> None:
     for name in ("mcc", "tca"):
-        pickled = cloudpickle.dumps(registry.get(name))  # type: ignore[no-untyped-call]
+        pickled = cloudpickle.dumps(registry.get(name))
         assert f"transfer_sweep.algorithms.{registry.names()[name]}.{name}".encode() in pickled
         assert len(pickled) < 200  # a name, not a class
         assert cloudpickle.loads(pickled) is registry.get(name)

@@ -12,8 +12,9 @@ import pytest
 
 from tests.support.small_ledger import RUNS, Run, write
 from transfer_sweep.reports.ledger import ledger as ledger_module
-from transfer_sweep.reports.ledger.ledger import SCHEMA_VERSION, Ledger, LedgerError
+from transfer_sweep.reports.ledger.ledger import Ledger, LedgerError
 from transfer_sweep.reports.ledger.records import EpochReport, TrialState, canonical
+from transfer_sweep.reports.ledger.schema import SCHEMA_VERSION
 
 TRIAL = Run("dann", "amazon", "webcam", {"lr": 0.1}, [], budget=10).trial
 OTHER = Run("dann", "amazon", "webcam", {"lr": 0.2}, [], budget=10).trial
@@ -171,7 +172,7 @@ def test_trying_a_failed_trial_again_clears_its_error_and_counts(path: Path) -> 
     with Ledger(path, write=True) as ledger:
         ledger.set_plan([TRIAL])
         ledger.start(TRIAL.id, {})
-        ledger.finish(TRIAL.id, "failed", "Traceback …\nValueError: no")
+        ledger.finish(TRIAL.id, TrialState.FAILED, "Traceback …\nValueError: no")
         assert ledger.trials()["error"].tolist() == ["Traceback …\nValueError: no"]
         ledger.start(TRIAL.id, {})
         (trial,) = ledger.trials().to_dict("records")

@@ -1,14 +1,15 @@
 """Fixtures of the tests of what runs trials."""
 
+import gc
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import ray
 
 from transfer_sweep.datasets.offline_digits import OfflineDigits, OfflineDigitsOptions
 from transfer_sweep.sweep.config import loader
-from transfer_sweep.sweep.engine import trainable
 from transfer_sweep.sweep.engine.checkpoint_storage import Storage
 from transfer_sweep.sweep.engine.trainable import Shared, TransferTrial, TrialSpec
 from transfer_sweep.sweep.planning import trials as plan
@@ -36,9 +37,9 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TransferTrial:
         assert domain.test is not None
         parts = (domain.train.inputs, domain.train.labels, domain.test.inputs, domain.test.labels)
         domains[name, "raw"] = parts
-    monkeypatch.setattr(trainable.ray, "get", lambda reference: reference)
-    monkeypatch.setattr(trainable.ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "here"))
-    monkeypatch.setattr(trainable.gc, "freeze", lambda: None)
+    monkeypatch.setattr(ray, "get", lambda reference: reference)
+    monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "here"))
+    monkeypatch.setattr(gc, "freeze", lambda: None)
     storage = Storage.of(str(tmp_path), "deep")
     shared = Shared(
         specs={row.id: TrialSpec(row)},

@@ -88,15 +88,15 @@ def test_without_a_gpu_auto_takes_none_and_a_share_by_hand_is_refused(rows: dict
 
 
 def test_models_of_gpu_are_those_of_living_nodes() -> None:
-    def node(alive: bool = True, **found: float) -> dict[str, Any]:
+    def node(found: dict[str, float], alive: bool = True) -> dict[str, Any]:
         return {"Alive": alive, "Resources": found}
 
     nodes = [
-        node(CPU=2),
-        node(CPU=2, GPU=1, **{"accelerator_type:H100": 1}),
-        node(CPU=2, GPU=4, **{"accelerator_type:A10G": 1}),
-        node(alive=False, GPU=1, **{"accelerator_type:T4": 1}),
+        node({"CPU": 2}),
+        node({"CPU": 2, "GPU": 1, "accelerator_type:H100": 1}),
+        node({"CPU": 2, "GPU": 4, "accelerator_type:A10G": 1}),
+        node({"GPU": 1, "accelerator_type:T4": 1}, alive=False),
     ]
     assert resources.models(nodes) == ["A10G", "H100"]
-    assert resources.models([node(GPU=1)]) == [resources.UNNAMED]
-    assert resources.models([node(CPU=8)]) == []
+    assert resources.models([node({"GPU": 1})]) == [resources.UNNAMED]
+    assert resources.models([node({"CPU": 8})]) == []
