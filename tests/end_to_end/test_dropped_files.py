@@ -174,7 +174,7 @@ def test_trials_of_a_dropped_method_run_and_are_stopped_early(dropped: Path) -> 
     states = found.groupby("method")["state"].value_counts()
     assert states["creeping_means", "stopped"] >= 2
     assert states["creeping_means", "done"] >= 1
-    assert states.sum() == states["creeping_means"].sum() + 1 == 9
+    assert len(found) == 8 + 1
     assert set(found["state"]) == {"done", "stopped"}
 
 

@@ -1,5 +1,6 @@
 """What is changed in Ray, and that Ray still needs it."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,20 +16,20 @@ from ray.tune.experiment import trial
 from transfer_sweep.sweep.engine.patches import cached_trainable_lookup
 
 TRIALS = 4
+NAME = "get_trainable_cls"  # of what Tune asks
 
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What Tune looked up so far, by name."""
     names: list[str] = []
-    look_up = trial.get_trainable_cls
+    look_up: Any = getattr(trial, NAME)
 
-    def noted(name: str) -> type[Trainable]:
+    def noted(name: str) -> Any:
         names.append(name)
-        found: type[Trainable] = look_up(name)
-        return found
+        return look_up(name)
 
-    monkeypatch.setattr(trial, "get_trainable_cls", noted)
+    monkeypatch.setattr(trial, NAME, noted)
     return names
 
 
@@ -51,7 +52,7 @@ class Nothing(Trainable):
 @pytest.fixture
 def one_core() -> Iterator[None]:
     """A Ray in this process."""
-    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     yield
     ray.shutdown()
 
