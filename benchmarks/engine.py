@@ -67,7 +67,7 @@ def bare_loop(task: Task, adversarial: bool) -> Callable[[], object]:
             else:
                 loss = cross_entropy(classifier(features(xs[source[rows]])), labels)
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
 
     return epoch

@@ -33,7 +33,8 @@ Labels = NDArray[np.int64]
 
 def unit_rows(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     """Vectors (n, m), scaled to length one."""
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: NDArray[np.float64] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return scaled
 
 
 def textbook(source: Samples, target: Samples, n_components: int, mu: float, iterations: int, linear: bool) -> Labels:
@@ -64,7 +65,8 @@ def textbook(source: Samples, target: Samples, n_components: int, mu: float, ite
 def nearest(embedded: NDArray[np.float64], labels: Labels) -> Labels:
     """1-NN predictions for the samples after the labelled ones."""
     model = KNeighborsClassifier(1, algorithm="brute").fit(embedded[: len(labels)], labels)
-    return model.predict(embedded[len(labels) :])
+    predicted: Labels = model.predict(embedded[len(labels) :])
+    return predicted
 
 
 def skada_tca(source: Samples, target: Samples, n_components: int, mu: float) -> Labels:
@@ -81,7 +83,8 @@ def ours(cls: type[TCA], params: TCAParams, source: Samples, target: Samples) ->
     method = cls(Task(source, None, target.inputs, num_classes=len(OfficeCaltech10.classes)), params)
     for _ in range(cls.budget(params, 1)):
         method.fit_epoch()
-    return method.predict(target.inputs).logits.argmax(1)
+    predicted: Labels = method.predict(target.inputs).logits.argmax(1)
+    return predicted
 
 
 def measure(run: Callable[[], Labels], labels: Labels, repeats: int) -> tuple[float, float]:

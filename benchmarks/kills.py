@@ -41,7 +41,9 @@ methods:
   jda: {n_components: [2, 5, 10, 20], mu: [0.01, 1], iterations: 6}
   mcc: {lr: [0.001, 0.003, 0.01], batch_size: 32}
 """
-DEATH_SECONDS = 60  # within which the processes of a dead driver are to be gone
+# Within which the processes of a dead driver are to be gone. An agent of Ray that finds its raylet dead tries for a
+# minute to tell a driver so.
+DEATH_SECONDS = 120
 
 
 @dataclass

@@ -10,9 +10,10 @@ from __future__ import annotations
 import argparse
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import psutil
@@ -20,10 +21,11 @@ import ray
 from rich.console import Console
 from tabulate import tabulate
 
-from transfer_sweep.reports.ledger.records import Trial
+from transfer_sweep.datasets.base import Domain, Samples
 from transfer_sweep.sweep import environment
 from transfer_sweep.sweep.config import loader
-from transfer_sweep.sweep.runner import Run, Settings
+from transfer_sweep.sweep.runner import Run, RunOptions
+from transfer_sweep.sweep.trial import inputs
 
 EXPERIMENT = """
 dataset: offline_digits
@@ -40,18 +42,14 @@ TARGET = 200
 MIB = 2**20
 
 
-class NoiseRun(Run):
-    """The real run on noise vectors instead of the dataset's."""
-
-    samples = 0
-
-    def _put_arrays(self, todo: Sequence[Trial]) -> dict[tuple[str, str], ray.ObjectRef]:
-        rng = np.random.default_rng(0)
-
-        def put(n: int) -> ray.ObjectRef:
-            return ray.put((rng.random((n, VECTORS), dtype=np.float32), np.arange(n) % 10, None, None))
-
-        return {("rendered", "raw"): put(self.samples), ("photo", "raw"): put(TARGET)}
+def noise(keys: Iterable[tuple[str, str]], source: int) -> dict[tuple[str, str], Domain]:
+    """Domains of noise vectors instead of a data set's: so many of the source, :data:`TARGET` of the target."""
+    rng = np.random.default_rng(0)
+    found = {}
+    for name, form in keys:
+        n = source if name == "rendered" else TARGET
+        found[name, form] = Domain(name, Samples(rng.random((n, VECTORS), dtype=np.float32), np.arange(n) % 10))
+    return found
 
 
 def _watch(ended: threading.Event, seen: list[list[Any]]) -> None:
@@ -74,14 +72,14 @@ def measure(samples: int, concurrent: int) -> tuple[float, float]:
         file = Path(name) / "memory.yaml"
         cpu = environment.cores() / concurrent
         file.write_text(EXPERIMENT.format(epochs=epochs, trials=concurrent, cpu=cpu))
-        settings = Settings(Path(name) / "results", None, Path(name) / "cache")
-        run = NoiseRun(loader.load(str(file)), settings, Console(stderr=True, quiet=True))
-        run.samples = samples
+        options = RunOptions(Path(name) / "results", None, Path(name) / "cache")
+        run = Run(loader.load(str(file)), options, Console(stderr=True, quiet=True))
         ended, seen = threading.Event(), list[list[Any]]()
         watcher = threading.Thread(target=_watch, args=(ended, seen))
         watcher.start()
         try:
-            run.execute()
+            with patch.object(inputs, "load", lambda _, keys, *__: noise(keys, samples)):
+                run.execute()
         finally:
             ended.set()
             watcher.join()
@@ -99,9 +97,11 @@ def main() -> None:
     """Print a markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--concurrent", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--samples", type=int, nargs="+", default=[1_000, 50_000], help="of the source")
+    asked = parser.parse_args()
     rows = []
-    for concurrent in parser.parse_args().concurrent:
-        for samples in (1_000, 50_000):
+    for concurrent in asked.concurrent:
+        for samples in asked.samples:
             private, together = measure(samples, concurrent)
             rows.append([concurrent, samples * VECTORS * 4 / MIB, private, together])
     head = ["trials at a time", "source array MiB", "private MiB a trial", "all trials together MiB (PSS)"]

@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from ray import tune
@@ -23,10 +24,12 @@ from transfer_sweep.algorithms.base import Algorithm, DomainRole, Params, Predic
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.ledger import FILE, Ledger
 from transfer_sweep.sweep.config import loader
-from transfer_sweep.sweep.engine.trainable import TransferTrial, TrialSpec
-from transfer_sweep.sweep.runner import Run, Settings
-from transfer_sweep.sweep.trial import task as tasks
+from transfer_sweep.sweep.engine import tuner
+from transfer_sweep.sweep.engine.trainable import TransferTrial
+from transfer_sweep.sweep.runner import Run, RunOptions
+from transfer_sweep.sweep.trial import inputs
 from transfer_sweep.sweep.trial.scoring import Scored
+from transfer_sweep.sweep.trial.task import TaskConfig, build_trial
 
 CELLS = 10
 EXPERIMENT = """
@@ -67,39 +70,29 @@ class NoOp(Algorithm):
 class NoOpTrial(TransferTrial):
     """The real Trainable around a method that does nothing."""
 
-    def _build(self, spec: TrialSpec) -> None:
+    def _build(self) -> None:
         # Whatever the method is: the cheapest to build brings the task and the scoring.
-        super()._build(
-            dataclasses.replace(spec, row=dataclasses.replace(spec.row, method="nearest_neighbor", params="{}"))
+        trial = self._spec.trial
+        cheapest = dataclasses.replace(
+            trial, cell=dataclasses.replace(trial.cell, method="nearest_neighbor"), params={}
         )
-        self._model = NoOp(self._model.task, Params(), seed=spec.row.seed)
-
-
-class NoOpRun(Run):
-    """The real run over no-op trials."""
-
-    trainable = NoOpTrial
+        model, self._scoring = self._shared.build(cheapest, self._device, self._domains)
+        self._model = NoOp(model.task, Params(), seed=trial.seed)
 
 
 class QuickTrial(NoOpTrial):
     """Made-up numbers for criteria that need features or further passes: what is left is the driver's part."""
 
-    def _build(self, spec: TrialSpec) -> None:
-        super()._build(spec)
-        scoring, draw = self._scoring, np.random.default_rng(int(spec.row.id, 16))
+    def _build(self) -> None:
+        super()._build()
+        scoring, draw = self._scoring, np.random.default_rng(int(self._spec.trial.id, 16))
 
         def quick(model: Algorithm, **_: bool) -> Scored:
-            scored = scoring(model)
-            made_up = {name: float(draw.random()) for name in selection.PER_TRIAL}
+            scored: Scored = scoring(model)
+            made_up = {each.key: float(draw.random()) for each in selection.PER_TRIAL.values()}
             return dataclasses.replace(scored, criteria=made_up | scored.criteria)
 
         self._scoring = quick
-
-
-class QuickRun(Run):
-    """The real run over quick no-op trials."""
-
-    trainable = QuickTrial
 
 
 def tune_defaults(trials: int) -> float:
@@ -120,15 +113,14 @@ def tune_defaults(trials: int) -> float:
 
 def plain_loop(run: Run, trials: int) -> float:
     """Seconds per trial of the same build and scoring in a bare loop."""
-    from transfer_sweep.sweep.trial import inputs as features  # noqa: PLC0415
-
-    keys = [("rendered", "raw"), ("photo", "raw")]
-    found = features.load(run.dataset, keys, run.settings.cache, lambda *_: None)
-    source, target = (found[key] for key in keys)
+    keys = inputs.wanted(run.search)
+    found = inputs.load(run.dataset, keys, run.options.cache, lambda *_: None)
+    config = TaskConfig(run.experiment.epochs, len(run.dataset.classes))
     started = time.perf_counter()
-    for seed in range(trials):
-        setting = tasks.Setting(0.1, seed, 1, 10, "pixels", "raw")
-        model, scoring = tasks.build(NoOp, Params(), source, target, setting, "cpu")
+    for trial in run.search[:trials]:
+        source, target = (found[domain, trial.representation] for domain in trial.pair)
+        nearest, scoring = build_trial(trial, source, target, config, "cpu")
+        model = NoOp(nearest.task, Params(), seed=trial.seed)
         model.fit_epoch()
         scoring(model)
     return (time.perf_counter() - started) / trials
@@ -150,15 +142,13 @@ def main() -> None:
         file = folder / "noop.yaml"
         file.write_text(EXPERIMENT)
         console = Console(stderr=True)
-        run = NoOpRun(loader.load(str(file)), Settings(folder / "results", None, folder / "cache"), console)
-        (row,) = run.search
-        run.search = [
-            dataclasses.replace(row, id=f"{i:016x}", seed=i, protocol=row.protocol, target=row.target)
-            for i in range(trials)
-        ]
+        run = Run(loader.load(str(file)), RunOptions(folder / "results", None, folder / "cache"), console)
+        (trial,) = run.search
+        run.search = [dataclasses.replace(trial, id=f"{i:016x}", seed=i) for i in range(trials)]
         loop = plain_loop(run, min(trials, 200))
         started = time.perf_counter()
-        run.execute()
+        with patch.object(tuner, "TransferTrial", NoOpTrial):
+            run.execute()
         whole = time.perf_counter() - started
         ends = arrivals(run.folder / FILE)
         half = len(ends) // 2

@@ -92,9 +92,9 @@ def regrets(path: Path) -> pd.DataFrame:
     found = {}
     for pair, of_pair in choices.groupby(["source", "target"], sort=False):
         accuracies = of_pair["target_accuracy"]
-        picked = {rule: accuracies[rank(of_pair).idxmax()] for rule, rank in RULES.items()}
+        picked = {rule: accuracies.iloc[int(rank(of_pair).argmax())] for rule, rank in RULES.items()}
         found[pair] = {**picked, "a random method": accuracies.mean()}
-    return best.to_numpy()[:, None] - pd.DataFrame(found).T.loc[best.index]
+    return pd.DataFrame(found).T.loc[best.index].rsub(best, axis="index")
 
 
 def main() -> None:

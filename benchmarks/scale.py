@@ -21,8 +21,11 @@ import threading
 import time
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
+from numpy.typing import NDArray
 from tabulate import tabulate
 
 from transfer_sweep.reports.ledger.ledger import FILE, Ledger
@@ -65,10 +68,11 @@ def run(folder: Path, address: str | None) -> None:
     """One ``sweep run`` over no-op trials, in this process; prints its peak memory (MiB), and its CPU time by time."""
     from rich.console import Console  # noqa: PLC0415 - only the run itself needs torch and Ray
 
-    from benchmarks.overhead import QuickRun  # noqa: PLC0415
+    from benchmarks.overhead import QuickTrial  # noqa: PLC0415
     from transfer_sweep.sweep.config import loader  # noqa: PLC0415
+    from transfer_sweep.sweep.engine import tuner  # noqa: PLC0415
     from transfer_sweep.sweep.engine.cluster import Cluster  # noqa: PLC0415
-    from transfer_sweep.sweep.runner import Settings  # noqa: PLC0415
+    from transfer_sweep.sweep.runner import Run, RunOptions  # noqa: PLC0415
 
     console = Console(stderr=True)
     times: list[float] = []
@@ -76,8 +80,9 @@ def run(folder: Path, address: str | None) -> None:
     ended = threading.Event()
     watcher = threading.Thread(target=watch, args=(ended, times, cpu), daemon=True)
     watcher.start()
-    settings = Settings(folder / "results", None, folder / "cache")
-    QuickRun(loader.load(str(folder / f"{NAME}.yaml")), settings, console, Cluster(console, address)).execute()
+    options = RunOptions(folder / "results", None, folder / "cache")
+    with patch.object(tuner, "TransferTrial", QuickTrial):
+        Run(loader.load(str(folder / f"{NAME}.yaml")), options, console, Cluster(console, address)).execute()
     ended.set()
     watcher.join()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -91,7 +96,7 @@ def watch(ended: threading.Event, times: list[float], cpu: list[float]) -> None:
         cpu.append(time.process_time())
 
 
-def ends(path: Path) -> np.ndarray:
+def ends(path: Path) -> NDArray[Any]:
     """Times at which trials ended, in order."""
     with Ledger(path) as ledger:
         return np.sort(ledger.trials()["finished_at"].to_numpy())
@@ -119,9 +124,9 @@ def main() -> None:
         folder = Path(name)
         (folder / f"{NAME}.yaml").write_text(experiment(arguments.trials, arguments.cells))
         path = folder / "results" / NAME / FILE
-        again = ("benchmarks.scale", "--run", str(folder))
+        again = ["benchmarks.scale", "--run", str(folder)]
         if arguments.address is not None:
-            again += ("--address", arguments.address)
+            again += ["--address", arguments.address]
         began, whole, told = step(*again)
         driver = json.loads(told.splitlines()[-1])
         times = ends(path)
@@ -133,8 +138,7 @@ def main() -> None:
             used = np.diff(np.interp(part[[0, -1]], driver["times"], driver["cpu"])).item()
             tenths.append([name_of_part, *(1e3 * x / (len(part) - 1) for x in (part[-1] - part[0], used))])
         with Ledger(path, write=True) as ledger:
-            rows = ledger.trials()
-            ledger.forget(rows["id"].tail(LEFT))
+            ledger.forget(ledger.trials()["id"].tail(LEFT))
         began, resumed, told_again = step(*again)
         first_again = ends(path)[-LEFT] - began
         _, report, _ = step("sweep", "report", NAME, "--results", str(folder / "results"))
@@ -150,7 +154,7 @@ def main() -> None:
         ["report, markdown", report, None],
     ]
     print()
-    print(tabulate(rows, ["step", "seconds", "driver's peak MiB"], "github", floatfmt=(None, ".1f", ".0f")))
+    print(tabulate(rows, ["step", "seconds", "driver's peak MiB"], "github", floatfmt=("", ".1f", ".0f")))
     print(f"\nThe ledger takes {size:.1f} MiB.")
 
 

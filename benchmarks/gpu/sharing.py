@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pandas as pd
 import ray
@@ -32,10 +33,11 @@ from transfer_sweep.reports.ledger.ledger import FILE, Ledger
 from transfer_sweep.reports.ledger.records import planned
 from transfer_sweep.sweep import environment
 from transfer_sweep.sweep.config import loader
-from transfer_sweep.sweep.engine.trainable import TransferTrial, TrialSpec
+from transfer_sweep.sweep.engine import tuner
+from transfer_sweep.sweep.engine.trainable import TransferTrial
 from transfer_sweep.sweep.resources import gpu_memory as gpu
 from transfer_sweep.sweep.resources import shares as resources
-from transfer_sweep.sweep.runner import Run, Settings
+from transfer_sweep.sweep.runner import Run, RunOptions
 
 MIB = 2**20
 TRACE = "gpu.jsonl"  # beside the ledger: what trials say of their memory
@@ -68,12 +70,12 @@ class MeasuredTrial(TransferTrial):
     def _say(self, what: str, **values: float) -> None:
         if torch.cuda.is_available():
             with (Path(self._shared.folder) / TRACE).open("a") as file:
-                file.write(json.dumps({"what": what, "trial": self._spec.row.id, **values}) + "\n")
+                file.write(json.dumps({"what": what, "trial": self._spec.trial.id, **values}) + "\n")
 
-    def _build(self, spec: TrialSpec) -> None:
+    def _build(self) -> None:
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
-        super()._build(spec)
+        super()._build()
 
     def step(self) -> dict[str, Any]:
         """A step, and the highest that memory was."""
@@ -94,33 +96,24 @@ class MeasuredTrial(TransferTrial):
 class GreedyTrial(MeasuredTrial):
     """A trial that holds a third of the GPU besides its model."""
 
-    def _build(self, spec: TrialSpec) -> None:
-        self._ballast = None
+    def _build(self) -> None:
+        self._ballast: torch.Tensor | None = None
         self._ballast = torch.empty(self._shared.memory.total() // 3, dtype=torch.uint8, device=self._device)
-        super()._build(spec)
+        super()._build()
 
 
-class MeasuredRun(Run):
-    """The real run over trials that say what they hold."""
-
-    trainable = MeasuredTrial
-
-
-class GreedyRun(Run):
-    """The real run over trials that want a third of the GPU."""
-
-    trainable = GreedyTrial
-
-
-def run(kind: type[Run], text: str, data_root: Path | None = None) -> tuple[pd.DataFrame, pd.DataFrame, Any, list[Any]]:
+def run(
+    trainable: type[TransferTrial], text: str, data_root: Path | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame, Any, list[Any]]:
     """Run an experiment; its trials, their epochs, what was remembered of GPUs, and what trials said."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "sharing.yaml").write_text(text)
-        settings = Settings(folder / "results", data_root, folder / "cache")
-        driver = kind(loader.load(str(folder / "sharing.yaml")), settings, Console(stderr=True))
+        options = RunOptions(folder / "results", data_root, folder / "cache")
+        driver = Run(loader.load(str(folder / "sharing.yaml")), options, Console(stderr=True))
         try:
-            driver.execute()
+            with patch.object(tuner, "TransferTrial", trainable):
+                driver.execute()
         finally:
             ray.shutdown()
         said = driver.folder / TRACE
@@ -137,7 +130,7 @@ def speed(at_a_time: Sequence[int], epochs: int) -> None:
         methods = f"{{source_only: {{lr: {{loguniform: [0.001, 0.01]}}, samples: {3 * k}}}}}"
         cpu = min(1.0, environment.cores() / k)
         text = SMALL.format(train=TRAIN, test=TEST, epochs=epochs, methods=methods, cpu=cpu, gpu=share)
-        trials, done, _, _ = run(MeasuredRun, text)
+        trials, done, _, _ = run(MeasuredTrial, text)
         # The first k start with their processes; what is left runs in processes that are warm.
         warm = trials.sort_values("started_at").iloc[k:]
         hours = (warm["finished_at"].max() - trials["finished_at"].nsmallest(k).min()) / 3600
@@ -160,12 +153,12 @@ def forecasts(weights: Path | None, data_root: Path | None) -> None:
         dataset, pair = ("office31", "dslr-webcam") if data_root else ("offline_digits", "rendered-photo")
         large = LARGE.format(dataset=dataset, pair=pair, weights=weights)
         for text in (small, large):
-            trials, _, known, said = run(MeasuredRun, text, data_root)
+            trials, _, known, said = run(MeasuredTrial, text, data_root)
             peaks = pd.DataFrame([line for line in said if line["what"] == "peak"]).groupby("trial")["bytes"].max()
-            for row, taken, state in zip(planned(trials), trials["resources"], trials["state"], strict=True):
-                (need,) = known[resources.kind_of(row)].values()
-                peak = float(peaks.get(row.id, float("nan")))
-                what = [row.method, json.loads(row.protocol)["backbone"], json.loads(row.params)["batch_size"]]
+            for trial, taken, state in zip(planned(trials), trials["resources"], trials["state"], strict=True):
+                (need,) = known[resources.kind_of(trial)].values()
+                peak = float(peaks.get(trial.id, float("nan")))
+                what = [trial.method, trial.protocol.backbone, trial.params["batch_size"]]
                 memory = [need["peak"] / MIB, peak / MIB, peak / need["peak"], need["context"] / MIB]
                 rows.append([*what, *memory, json.loads(taken)["gpu"], state])
     head = ["method", "backbone", "batch size", "forecast MiB", "peak MiB", "ratio", "context MiB", "share", "state"]
@@ -177,7 +170,7 @@ def out_of_memory() -> None:
     text = SMALL.format(
         train=TRAIN, test=TEST, epochs=2, methods="{source_only: {lr: [0.001, 0.01]}}", cpu=1, gpu=gpu.one_of(16)
     )
-    trials, _, _, _ = run(GreedyRun, text)
+    trials, _, _, _ = run(GreedyTrial, text)
     shares = [json.loads(text)["gpu"] for text in trials["resources"]]
     rows = list(zip(trials["method"], trials["attempts"], shares, trials["state"], strict=True))
     print(tabulate(rows, ["method", "attempts", "share at last", "state"], "github", floatfmt=".4f"), flush=True)
@@ -187,7 +180,7 @@ def left_behind() -> None:
     """Memory held between trials of one process."""
     methods = "{source_only: {lr: {loguniform: [0.001, 0.01]}, samples: 10}, mcd: {}, self_ensembling: {}}"
     text = SMALL.format(train=TRAIN, test=TEST, epochs=2, methods=methods, cpu=1, gpu=1)
-    _, _, _, said = run(MeasuredRun, text)
+    _, _, _, said = run(MeasuredTrial, text)
     left = pd.DataFrame([line for line in said if line["what"] == "left"])
     rows = [[name, len(left), left[name].iloc[0] / MIB, left[name].max() / MIB] for name in ("allocated", "reserved")]
     print(

@@ -37,7 +37,7 @@ class CellASHA(FIFOScheduler):
         places: Mapping[Request, float],
         deadline: float | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._rungs, self._trials, self._places, self._deadline = rungs, trials, places, deadline
         self._processes: dict[Request, set[tuple[str, int]]] = defaultdict(set)
         self._waiting: deque[TuneTrial] = deque()

@@ -293,3 +293,22 @@ def test_a_bottleneck_of_zero_leaves_the_features_as_they_are() -> None:
     inputs = blobs(0.0).inputs
     np.testing.assert_array_equal(trial.predict(inputs).features, inputs)
     assert isinstance(trial.network.bottleneck["linear"], nn.Identity)
+
+
+def test_a_shortened_epoch_has_that_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_100 = dataclasses.replace(task(), source=blobs(0.0, 100))
+    model = SourceOnly(of_100, SourceOnly.params_type(batch_size=10))
+    steps: list[float] = []
+    step = model.step
+
+    def counted(source: Batch, target: torch.Tensor, progress: float) -> dict[str, torch.Tensor]:
+        steps.append(progress)
+        return step(source, target, progress)
+
+    monkeypatch.setattr(model, "step", counted)
+    assert model.shorten_epoch(4) == 0.4
+    model.fit_epoch()
+    assert len(steps) == 4
+    assert model.shorten_epoch(10) == 1.0
+    shallow = registry.get("nearest_neighbor")
+    assert shallow(of_100, shallow.params_type()).shorten_epoch(1) == 1.0

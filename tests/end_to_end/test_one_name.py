@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from ray import cloudpickle
 
+from tests.support import checkout
 from tests.support.loaded import PARTS, ROOT, loaded_twice
 from transfer_sweep.algorithms import registry
 
@@ -53,9 +54,7 @@ def _python(code: str, folder: Path, *options: str) -> str:
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkout as a cluster's job gets it: files in a folder, nothing installed."""
-    folder = tmp_path_factory.mktemp("working_dir")
-    for name in ("transfer_sweep", *PARTS):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    folder = checkout.copy(tmp_path_factory.mktemp("working_dir"))
     (folder / "search_spaces" / "only_here.yaml").write_text(EXPERIMENT)
     return folder
 
@@ -132,7 +131,7 @@ def test_pytest_loads_no_file_twice() -> None:
 
 def test_a_method_is_pickled_by_its_one_name() -> None:
     for name in ("mcc", "tca"):
-        pickled = cloudpickle.dumps(registry.get(name))  # type: ignore[no-untyped-call]
+        pickled = cloudpickle.dumps(registry.get(name))
         assert f"transfer_sweep.algorithms.{registry.names()[name]}.{name}".encode() in pickled
         assert len(pickled) < 200  # a name, not a class
         assert cloudpickle.loads(pickled) is registry.get(name)

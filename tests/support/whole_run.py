@@ -73,6 +73,12 @@ def read(folder: Path, name: str = "small") -> tuple[Any, Any]:
         return ledger.trials(), ledger.epochs()
 
 
+def report(folder: Path, *arguments: str) -> str:
+    """The report of a run, as the command line prints it."""
+    command = [sys.executable, "-m", "sweep", "report", "small", "--results", str(folder), *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=True).stdout
+
+
 def table(folder: Path) -> dict[str, Any]:
     """Per trial its state and, per epoch, everything measured; and the epochs in order of arrival."""
     trials, epochs = read(folder)

@@ -12,7 +12,7 @@ from transfer_sweep.sweep.config.schema import Experiment
 from transfer_sweep.sweep.config.validation import parse_pair
 from transfer_sweep.sweep.errors import SweepError
 
-METHODS = {"nearest_neighbor": {}}
+METHODS: dict[str, dict[str, Any]] = {"nearest_neighbor": {}}
 
 
 def _experiment(dataset: Any, **others: Any) -> Experiment:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.experiment_file import EXPERIMENT, write
+from tests.support.experiment_file import EXPERIMENT, load_methods, write
 from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import trials as plan
@@ -125,3 +125,42 @@ def test_a_published_network_takes_no_params_of_a_bottleneck(tmp_path: Path) -> 
 )
 def test_what_is_right_is_accepted(tmp_path: Path, override: str) -> None:
     assert plan.search(loader.load(write(tmp_path), None, [override]))
+
+
+def test_what_is_wrong_in_a_protocol_of_a_method_is_said_in_one_line(tmp_path: Path) -> None:
+    for entry, parts in {
+        "{protocol: {msda: {layer: 3}}}": ("line 6", "'layer'", "did you mean 'layers'?"),
+        "{protocol: {msda: {noise: 1}}}": ("line 6", "noise", "less than 1"),
+        "{protocol: 3}": ("line 6", "mapping"),
+        "{protocol: {weights: mine.pth}}": ("line 6", "weights of its own"),
+        "{dataset_options: {features: bits}}": ("line 6", "features", "tfidf"),
+        "{c: 1}": ("line 6", "no param 'c'", "there are: C"),
+    }.items():
+        file = tmp_path / "mine.yaml"
+        file.write_text(
+            f"dataset: amazon_reviews\npairs: all\nmethods:\n  logistic_regression:\n    - {{C: 1}}\n    - {entry}\n"
+        )
+        with pytest.raises(SweepError) as wrong:
+            loader.load(str(file))
+        assert all(part in str(wrong.value) for part in parts), str(wrong.value)
+    with pytest.raises(SweepError, match="mSDA is for vectors"):
+        load_methods(tmp_path, "protocol: {msda: {}}")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "method", "parts"),
+    [
+        ("{target_labels_per_class: 3}", "tca", ("tca learns from no target labels", "line 5")),
+        ("{target_labels_per_class: -1}", "dann", ("target_labels_per_class", "greater than or equal to 0", "-1")),
+        ("{target_labels_per_class: []}", "dann", ("target_labels_per_class", "empty list")),
+        ("{target_labels_per_class: 1, target_labelled_classes: 10}", "dann", ("leaves no class to score", "10")),
+        ("{source: false}", "linear_svm", ("linear_svm without a source needs target labels",)),
+    ],
+)
+def test_a_few_label_setting_that_cannot_be_is_refused_in_one_line(
+    tmp_path: Path, protocol: str, method: str, parts: tuple[str, ...]
+) -> None:
+    with pytest.raises(SweepError) as wrong:
+        load_methods(tmp_path, f"protocol: {protocol}", {method: "{}"})
+    assert all(part in str(wrong.value) for part in parts), str(wrong.value)
+    assert "\n" not in str(wrong.value)

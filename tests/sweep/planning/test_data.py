@@ -49,8 +49,8 @@ class Own(Dataset):
 
 
 def _experiment(pairs: str | list[list[str]] = "all") -> Experiment:
-    methods = {"dann": {}, "target_only": {}}
-    return Experiment.model_validate({"name": "mine", "dataset": "own", "methods": methods, "pairs": pairs})
+    written = {"name": "mine", "dataset": "own", "methods": {"dann": {}, "target_only": {}}, "pairs": pairs}
+    return Experiment.model_validate(written)
 
 
 def test_what_cannot_be_learned_is_skipped_with_its_reason() -> None:

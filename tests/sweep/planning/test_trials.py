@@ -5,29 +5,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.support.experiment_file import METHODS, load_methods
+from transfer_sweep.algorithms import registry
 from transfer_sweep.reports.ledger.records import FewLabels, Pair, Protocol, Trial
 from transfer_sweep.sweep.config import loader
-from transfer_sweep.sweep.config.schema import Experiment
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import trials as plan
 from transfer_sweep.sweep.planning.data import dataset_of
 from transfer_sweep.sweep.planning.filters import Filter
-from transfer_sweep.sweep.progress import live_view
-from transfer_sweep.sweep.progress.run_state import RunState, Score
 from transfer_sweep.sweep.stopping.rungs import stoppable_cells
-
-BASE = {
-    "nearest_neighbor": "{}",
-    "tca": "{n_components: [5, 10], mu: [0.1, 1, 10]}",
-    "jda": "{n_components: 5, iterations: [2, 4]}",
-}
-
-
-def _load(folder: Path, extra: str = "", methods: dict[str, str] = BASE, name: str = "mine") -> Experiment:
-    lines = "".join(f"  {method}: {entry}\n" for method, entry in methods.items())
-    file = folder / f"{name}.yaml"
-    file.write_text(f"dataset: offline_digits\npairs: [rendered-photo, uci-photo]\n{extra}\nmethods:\n{lines}")
-    return loader.load(str(file))
 
 
 def _ids(rows: list[Trial]) -> set[str]:
@@ -35,7 +21,7 @@ def _ids(rows: list[Trial]) -> set[str]:
 
 
 def test_grid_is_the_product_and_unnamed_params_keep_their_defaults(tmp_path: Path) -> None:
-    rows = plan.search(_load(tmp_path))
+    rows = plan.search(load_methods(tmp_path))
     tca = [r.params for r in rows if r.method == "tca" and r.pair.source == "uci"]
     assert {(p["n_components"], p["mu"]) for p in tca} == {(n, m) for n in (5, 10) for m in (0.1, 1, 10)}
     assert {p["kernel"] for p in tca} == {"primal"}
@@ -43,12 +29,12 @@ def test_grid_is_the_product_and_unnamed_params_keep_their_defaults(tmp_path: Pa
 
 
 def test_budget_is_one_for_one_shot_methods_and_iterations_for_jda(tmp_path: Path) -> None:
-    budgets = {(r.method, r.budget) for r in plan.search(_load(tmp_path, "epochs: 30"))}
+    budgets = {(r.method, r.budget) for r in plan.search(load_methods(tmp_path, "epochs: 30"))}
     assert budgets == {("nearest_neighbor", 1), ("tca", 1), ("jda", 2), ("jda", 4)}
 
 
 def test_trials_are_interleaved_across_cells(tmp_path: Path) -> None:
-    rows = plan.search(_load(tmp_path))
+    rows = plan.search(load_methods(tmp_path))
     cells = {row.cell for row in rows}
     assert {row.cell for row in rows[: len(cells)]} == cells
 
@@ -56,28 +42,30 @@ def test_trials_are_interleaved_across_cells(tmp_path: Path) -> None:
 def test_a_cell_does_not_run_its_grid_in_the_order_of_the_file(tmp_path: Path) -> None:
     """In ascending order every trial may be the best so far, and nothing is ever stopped."""
     methods = {"tca": "{mu: [1, 2, 3, 4, 5, 6, 7, 8, 9]}"}
-    rows = plan.search(_load(tmp_path, methods=methods))
+    rows = plan.search(load_methods(tmp_path, methods=methods))
     orders = {s: [r.params["mu"] for r in rows if r.pair.source == s] for s in ("rendered", "uci")}
     assert all(sorted(order) == list(range(1, 10)) != order for order in orders.values())
     assert orders["rendered"] != orders["uci"]
-    assert plan.search(_load(tmp_path, methods=methods)) == rows
+    assert plan.search(load_methods(tmp_path, methods=methods)) == rows
 
 
 def test_identity_is_what_decides_the_result_and_nothing_else(tmp_path: Path) -> None:
-    one = _ids(plan.search(_load(tmp_path)))
+    one = _ids(plan.search(load_methods(tmp_path)))
     unimportant = "resources: {cpu: 2}\nearly_stopping: {scheduler: none}\ndescription: other\ncheckpoint_seconds: 1"
-    assert _ids(plan.search(_load(tmp_path, unimportant, name="other"))) == one
+    assert _ids(plan.search(load_methods(tmp_path, unimportant, name="other"))) == one
     # A one-shot method's result does not depend on the experiment's epochs; nothing here is deep.
-    assert _ids(plan.search(_load(tmp_path, "epochs: 7"))) == one
+    assert _ids(plan.search(load_methods(tmp_path, "epochs: 7"))) == one
     for change in ("seed: 1", "dataset_options: {size: 32}", "protocol: {holdout: 0.2}"):
-        assert not _ids(plan.search(_load(tmp_path, change))) & one, change
-    explicit = BASE | {"tca": "{n_components: [5, 10], mu: [0.1, 1, 10], kernel: primal}"}
-    assert _ids(plan.search(_load(tmp_path, methods=explicit))) == one
+        assert not _ids(plan.search(load_methods(tmp_path, change))) & one, change
+    explicit = METHODS | {"tca": "{n_components: [5, 10], mu: [0.1, 1, 10], kernel: primal}"}
+    assert _ids(plan.search(load_methods(tmp_path, methods=explicit))) == one
 
 
 def test_a_changed_grid_shares_the_trials_that_stay(tmp_path: Path) -> None:
-    before = _ids(plan.search(_load(tmp_path)))
-    after = _ids(plan.search(_load(tmp_path, methods=BASE | {"tca": "{n_components: [10, 20], mu: [0.1, 1, 10]}"})))
+    before = _ids(plan.search(load_methods(tmp_path)))
+    after = _ids(
+        plan.search(load_methods(tmp_path, methods=METHODS | {"tca": "{n_components: [10, 20], mu: [0.1, 1, 10]}"}))
+    )
     assert len(before & after) == len(before) - 2 * 3
     assert len(after - before) == 2 * 3
 
@@ -86,7 +74,7 @@ def test_draws_are_seeded_inside_their_range_and_independent_of_other_methods(tm
     drawn = {"tca": "{mu: {loguniform: [0.01, 100]}, n_components: {randint: [5, 50]}, samples: 12}"}
 
     def params(methods: dict[str, str], seed: int = 0) -> list[tuple[float, int]]:
-        rows = plan.search(_load(tmp_path, f"seed: {seed}", methods))
+        rows = plan.search(load_methods(tmp_path, f"seed: {seed}", methods))
         found = [r.params for r in rows if r.method == "tca" and r.pair.source == "uci"]
         return [(p["mu"], p["n_components"]) for p in found]
 
@@ -97,45 +85,34 @@ def test_draws_are_seeded_inside_their_range_and_independent_of_other_methods(tm
     assert params(drawn, seed=1) != alone
 
 
-def test_filter_refuses_what_the_experiment_does_not_have(tmp_path: Path) -> None:
-    loaded = _load(tmp_path)
-    keep = Filter.parse(["method=tca,jda", "pair=uci-photo"], loaded)
-    assert keep.keeps("tca", Pair("uci", "photo"))
-    assert not keep.keeps("nearest_neighbor", Pair("uci", "photo"))
-    assert not keep.keeps("tca", Pair("rendered", "photo"))
-    for text in ("method=coral", "pair=photo-uci", "speed=fast", "tca", "method=", "pair=", "pair= , "):
-        with pytest.raises(SweepError):
-            Filter.parse([text], loaded)
-
-
 def test_a_pair_named_twice_counts_once_and_a_method_may_have_pairs_of_its_own(tmp_path: Path) -> None:
     methods = {
         "nearest_neighbor": "{}",
         "tca": "{pairs: [photo-uci, photo-uci]}",
         "coral": "{pairs: all}",
     }
-    loaded = _load(tmp_path, methods=methods)
+    loaded = load_methods(tmp_path, methods=methods)
     pairs = [(r.method, *r.pair) for r in plan.search(loaded)]
     assert len(pairs) == len(set(pairs)) == 2 + 1 + 6
     assert Filter.parse(["pair=photo-uci"], loaded).keeps("tca", Pair("photo", "uci"))
     del methods["coral"]
     with pytest.raises(SweepError, match="no pair photo-rendered"):
-        Filter.parse(["pair=photo-rendered"], _load(tmp_path, methods=methods))
+        Filter.parse(["pair=photo-rendered"], load_methods(tmp_path, methods=methods))
 
 
 def test_only_cells_of_six_or_more_may_be_stopped(tmp_path: Path) -> None:
-    grid = BASE | {"jda": "{n_components: [3, 4, 5], mu: [0.1, 1], iterations: 6}"}
-    assert {cell.method for cell in stoppable_cells(plan.search(_load(tmp_path, methods=grid)))} == {"jda"}
-    assert stoppable_cells(plan.search(_load(tmp_path))) == set()
+    grid = METHODS | {"jda": "{n_components: [3, 4, 5], mu: [0.1, 1], iterations: 6}"}
+    assert {cell.method for cell in stoppable_cells(plan.search(load_methods(tmp_path, methods=grid)))} == {"jda"}
+    assert stoppable_cells(plan.search(load_methods(tmp_path))) == set()
     # Before its second stage a trial shows nothing of what its params decide.
     extra = "epochs: 9\nprotocol: {target_labels_per_class: 3}"
     staged = dict.fromkeys(("fine_tune", "dann"), "{lr: [0.001, 0.002, 0.003, 0.004, 0.005, 0.006]}")
-    stoppable = stoppable_cells(plan.search(_load(tmp_path, extra, staged)))
+    stoppable = stoppable_cells(plan.search(load_methods(tmp_path, extra, staged)))
     assert {cell.method for cell in stoppable} == {"dann"}
 
 
 def test_two_stages_in_one_epoch_are_refused(tmp_path: Path) -> None:
-    loaded = _load(tmp_path, "epochs: 1\nprotocol: {target_labels_per_class: 3}", {"fine_tune": "{}"})
+    loaded = load_methods(tmp_path, "epochs: 1\nprotocol: {target_labels_per_class: 3}", {"fine_tune": "{}"})
     with pytest.raises(SweepError, match="fine_tune trains in two stages: 2 epochs at least, not 1"):
         plan.search(loaded)
 
@@ -143,7 +120,9 @@ def test_two_stages_in_one_epoch_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("state", "seeds"), [("done", [1, 2]), ("stopped", [1, 2, 3])])
 def test_a_choice_gets_as_many_whole_runs_as_wanted(tmp_path: Path, state: str, seeds: list[int]) -> None:
     """The search's own run counts, unless it was stopped early; a method without chance has nothing to confirm."""
-    wanted = _load(tmp_path, "protocol: {holdout: 0}\nconfirm: {seeds: 3}", {"dann": "{lr: 0.01}", "tca": "{mu: 1}"})
+    wanted = load_methods(
+        tmp_path, "protocol: {holdout: 0}\nconfirm: {seeds: 3}", {"dann": "{lr: 0.01}", "tca": "{mu: 1}"}
+    )
     found = pd.DataFrame([row.encode() for row in plan.search(wanted)])
     found = found.assign(position=range(len(found)), state=state, information_maximization=1.0, predicted_classes=1.0)
     rows = plan.confirmation(wanted, found)
@@ -192,37 +171,14 @@ methods:
     assert len({row.representation for row in rows}) == 3
 
 
-def test_what_is_wrong_in_a_protocol_of_a_method_is_said_in_one_line(tmp_path: Path) -> None:
-    for entry, parts in {
-        "{protocol: {msda: {layer: 3}}}": ("line 6", "'layer'", "did you mean 'layers'?"),
-        "{protocol: {msda: {noise: 1}}}": ("line 6", "noise", "less than 1"),
-        "{protocol: 3}": ("line 6", "mapping"),
-        "{protocol: {weights: mine.pth}}": ("line 6", "weights of its own"),
-        "{dataset_options: {features: bits}}": ("line 6", "features", "tfidf"),
-        "{c: 1}": ("line 6", "no param 'c'", "there are: C"),
-    }.items():
-        file = tmp_path / "mine.yaml"
-        file.write_text(
-            f"dataset: amazon_reviews\npairs: all\nmethods:\n  logistic_regression:\n    - {{C: 1}}\n    - {entry}\n"
-        )
-        with pytest.raises(SweepError) as wrong:
-            loader.load(str(file))
-        assert all(part in str(wrong.value) for part in parts), str(wrong.value)
-    with pytest.raises(SweepError, match="mSDA is for vectors"):
-        _load(tmp_path, "protocol: {msda: {}}")
-
-
-# --- a few target labels ---
-
-
 def _few(rows: list[Trial]) -> list[FewLabels | None]:
     return [row.protocol.few for row in rows]
 
 
 def test_each_number_of_target_labels_makes_cells_of_its_own_and_zero_is_the_unsupervised_trial(tmp_path: Path) -> None:
     methods = {"dann": "{lr: [0.01, 0.1]}"}
-    plain = plan.search(_load(tmp_path, methods=methods))
-    rows = plan.search(_load(tmp_path, "protocol: {target_labels_per_class: [0, 1, 3, 5]}", methods))
+    plain = plan.search(load_methods(tmp_path, methods=methods))
+    rows = plan.search(load_methods(tmp_path, "protocol: {target_labels_per_class: [0, 1, 3, 5]}", methods))
     assert len({row.cell for row in rows}) == 4 * len({row.cell for row in plain})
     assert len(_ids(rows)) == len(rows) == 4 * len(plain)
     assert _ids(plain) == {row.id for row, few in zip(rows, _few(rows), strict=True) if few is None}
@@ -230,12 +186,12 @@ def test_each_number_of_target_labels_makes_cells_of_its_own_and_zero_is_the_uns
     confirmed = [r for r in rows if r.params["lr"] == 0.01]
     found = pd.DataFrame([row.encode() for row in confirmed])
     found = found.assign(position=range(len(found)), state="done", information_maximization=1.0, predicted_classes=1.0)
-    again = plan.confirmation(_load(tmp_path, "confirm: {seeds: 2}", methods), found)
+    again = plan.confirmation(load_methods(tmp_path, "confirm: {seeds: 2}", methods), found)
     assert {row.cell for row in again} == {row.cell for row in rows}
 
 
 def test_a_deterministic_method_with_drawn_labels_has_seeds_to_confirm() -> None:
-    nearest = plan.method_registry.get("nearest_neighbor")
+    nearest = registry.get("nearest_neighbor")
     assert not plan.varies(nearest, Protocol("pixels"))
     assert plan.varies(nearest, Protocol("pixels", few=FewLabels(1)))
     assert plan.varies(nearest, Protocol("pixels", holdout=0.1))
@@ -243,7 +199,7 @@ def test_a_deterministic_method_with_drawn_labels_has_seeds_to_confirm() -> None
 
 def test_what_learns_without_the_source_runs_once_per_target_and_not_without_labels(tmp_path: Path) -> None:
     methods = {"linear_svm": "{protocol: {source: false, target_labels_per_class: [0, 2]}}", "target_only": "{}"}
-    rows = plan.search(_load(tmp_path, "protocol: {target_labels_per_class: [0, 2]}", methods))
+    rows = plan.search(load_methods(tmp_path, "protocol: {target_labels_per_class: [0, 2]}", methods))
     assert [(r.method, *r.pair) for r in rows] == [
         ("linear_svm", "photo", "photo"),
         ("target_only", "photo", "photo"),
@@ -253,32 +209,5 @@ def test_what_learns_without_the_source_runs_once_per_target_and_not_without_lab
 
 def test_with_labelled_classes_no_labels_at_all_is_a_setting_too_for_others_are_scored(tmp_path: Path) -> None:
     extra = "protocol: {target_labels_per_class: [0, 3], target_labelled_classes: 4}"
-    rows = plan.search(_load(tmp_path, extra, {"nearest_neighbor": "{pairs: [uci-photo]}"}))
+    rows = plan.search(load_methods(tmp_path, extra, {"nearest_neighbor": "{pairs: [uci-photo]}"}))
     assert _few(rows) == [FewLabels(n, 4) for n in (0, 3)]
-
-
-@pytest.mark.parametrize(
-    ("protocol", "method", "parts"),
-    [
-        ("{target_labels_per_class: 3}", "tca", ("tca learns from no target labels", "line 5")),
-        ("{target_labels_per_class: -1}", "dann", ("target_labels_per_class", "greater than or equal to 0", "-1")),
-        ("{target_labels_per_class: []}", "dann", ("target_labels_per_class", "empty list")),
-        ("{target_labels_per_class: 1, target_labelled_classes: 10}", "dann", ("leaves no class to score", "10")),
-        ("{source: false}", "linear_svm", ("linear_svm without a source needs target labels",)),
-    ],
-)
-def test_a_few_label_setting_that_cannot_be_is_refused_in_one_line(
-    tmp_path: Path, protocol: str, method: str, parts: tuple[str, ...]
-) -> None:
-    with pytest.raises(SweepError) as wrong:
-        _load(tmp_path, f"protocol: {protocol}", {method: "{}"})
-    assert all(part in str(wrong.value) for part in parts), str(wrong.value)
-    assert "\n" not in str(wrong.value)
-
-
-def test_the_live_view_has_a_row_for_each_number_of_labels(tmp_path: Path) -> None:
-    extra = "protocol: {target_labels_per_class: [0, 3]}"
-    rows = plan.search(_load(tmp_path, extra, {"dann": "{}", "target_only": "{}"}))
-    table = live_view.table(RunState(rows, {}, {rows[0].id: Score(1.0, 60.0)}))
-    assert [str(cell) for cell in table.columns[0].cells] == ["dann", "dann+3", "target_only"]
-    assert [str(cell) for cell in table.columns[1].cells][:2] == ["0/1 60.0", "0/1"]

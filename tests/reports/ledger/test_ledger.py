@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.small_ledger import RUNS, Run, write
-from transfer_sweep.reports.ledger.ledger import SCHEMA_VERSION, Ledger, LedgerError
+from transfer_sweep.reports.ledger import ledger as ledger_module
+from transfer_sweep.reports.ledger.ledger import Ledger, LedgerError
 from transfer_sweep.reports.ledger.records import EpochReport, TrialState, canonical
+from transfer_sweep.reports.ledger.schema import SCHEMA_VERSION
 
 TRIAL = Run("dann", "amazon", "webcam", {"lr": 0.1}, [], budget=10).trial
 OTHER = Run("dann", "amazon", "webcam", {"lr": 0.2}, [], budget=10).trial
@@ -170,7 +172,7 @@ def test_trying_a_failed_trial_again_clears_its_error_and_counts(path: Path) -> 
     with Ledger(path, write=True) as ledger:
         ledger.set_plan([TRIAL])
         ledger.start(TRIAL.id, {})
-        ledger.finish(TRIAL.id, "failed", "Traceback …\nValueError: no")
+        ledger.finish(TRIAL.id, TrialState.FAILED, "Traceback …\nValueError: no")
         assert ledger.trials()["error"].tolist() == ["Traceback …\nValueError: no"]
         ledger.start(TRIAL.id, {})
         (trial,) = ledger.trials().to_dict("records")
@@ -231,3 +233,46 @@ def test_canonical_json_gives_equal_texts_for_equal_values() -> None:
     assert canonical({"b": [1, 2.5], "a": "é"}) == canonical({"a": "é", "b": [1, 2.5]}) == '{"a":"é","b":[1,2.5]}'
     with pytest.raises(ValueError, match="JSON"):
         canonical({"a": math.nan})
+
+
+def test_a_full_disk_ends_a_ledger_with_what_it_held(small_disk: Path) -> None:
+    path = small_disk / "small" / "ledger.sqlite"
+    trial = Run("dann", "amazon", "webcam", {"lr": 0.1}, [], budget=10).trial
+    said = 0
+    with Ledger(path, write=True) as ledger:
+        ledger.set_plan([trial])
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            for epoch in range(1, 100_000):
+                ledger.record_epoch(trial.id, EpochReport(epoch, 50.0, {"entropy": -1.0}, {"loss": 0.5}, 0.1))
+                said = epoch
+    assert said > 0
+    with Ledger(path) as ledger:
+        assert ledger.epochs()["epoch"].tolist() == list(range(1, said + 1))
+
+
+def test_a_ledger_on_a_read_only_disk_is_read_and_not_written(small_disk: Path) -> None:
+    path = small_disk / "small" / "ledger.sqlite"
+    write(path, RUNS)
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    with Ledger(path) as ledger:
+        assert len(ledger.trials()) == len(RUNS)
+    with pytest.raises(LedgerError, match="Read-only"):
+        Ledger(path, write=True)
+
+
+def test_a_ledger_that_another_program_has_locked_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "small" / "ledger.sqlite"
+    write(path, RUNS)
+    monkeypatch.setattr(ledger_module, "BUSY_SECONDS", 0.05)
+    other = sqlite3.connect(path, isolation_level=None)
+    with Ledger(path, write=True) as ledger:
+        before = ledger.epochs()
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            ledger.record_epoch(RUNS[0].trial.id, EpochReport(9, 50.0, {}, {}, 0.1))
+        other.execute("ROLLBACK")
+        assert ledger.epochs().equals(before)
+        ledger.record_epoch(RUNS[0].trial.id, EpochReport(9, 50.0, {}, {}, 0.1))
+    other.close()

@@ -6,18 +6,21 @@ import pytest
 
 from tests.support.small_ledger import RUNS, Run, write
 from transfer_sweep.reports.ledger.ledger import Ledger
+from transfer_sweep.reports.ledger.records import TrialState
 from transfer_sweep.sweep.config.schema import EarlyStopping
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.stopping.replay import Replay
 
 STOPPING = EarlyStopping(grace=0.33, reduction=3)
+
 FIRST = [1.0, 3.0, 2.0, 0.5, 2.9, 3.1]
 """What six trials score at their rung, after one of three epochs, in order of arrival."""
+
 LAST = [70.0, 80.0, 75.0, 90.0, 82.0, 81.0]
 """Their accuracy in the end."""
 
 
-def _ledger(folder: Path, **changes: object) -> Path:
+def _ledger(folder: Path, state: TrialState = TrialState.DONE) -> Path:
     runs = [
         Run(
             "dann",
@@ -25,7 +28,7 @@ def _ledger(folder: Path, **changes: object) -> Path:
             "dslr",
             {"lr": 0.1 * (i + 1)},
             [(50 + first, first, 1.0), (60.0, first, 1.0), (last, 5.0 if last == 90 else first, 1.0)],
-            **changes,
+            state=state,
         )
         for i, (first, last) in enumerate(zip(FIRST, LAST, strict=True))
     ]
@@ -54,7 +57,10 @@ def test_epochs_saved_and_accuracy_lost_are_said(tmp_path: Path) -> None:
 
 
 def test_a_run_that_stopped_trials_cannot_be_replayed(tmp_path: Path) -> None:
-    with Ledger(_ledger(tmp_path, state="stopped")) as ledger, pytest.raises(SweepError, match="stopped early here"):
+    with (
+        Ledger(_ledger(tmp_path, state=TrialState.STOPPED)) as ledger,
+        pytest.raises(SweepError, match="stopped early here"),
+    ):
         Replay(ledger, STOPPING)
 
 
@@ -62,7 +68,7 @@ def test_a_trial_that_failed_is_not_chosen_after_the_replay_either(tmp_path: Pat
     path = _ledger(tmp_path)
     with Ledger(path, write=True) as ledger:
         best = ledger.trials()["id"].iloc[4]  # 82 % in the end
-        ledger.finish(best, "failed", "diverged")
+        ledger.finish(best, TrialState.FAILED, "diverged")
         (row, *_) = Replay(ledger, STOPPING).tables("information_maximization")[0].rows
     assert row[-3:] == ["90.00", "81.00", "−9.00"]
 
@@ -73,6 +79,6 @@ def test_what_compares_predictions_cannot_be_replayed(tmp_path: Path) -> None:
 
 
 def test_nothing_to_replay_in_small_cells(tmp_path: Path) -> None:
-    write(tmp_path / "ledger.sqlite", [run for run in RUNS if run.state != "stopped"])
+    write(tmp_path / "ledger.sqlite", [run for run in RUNS if run.state is not TrialState.STOPPED])
     with Ledger(tmp_path / "ledger.sqlite") as ledger, pytest.raises(SweepError, match="nothing to replay"):
         Replay(ledger, STOPPING)

@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from transfer_sweep.algorithms import registry
-from transfer_sweep.algorithms.base import Task
 from transfer_sweep.datasets.base import Domain, Samples
 from transfer_sweep.datasets.offline_digits import OfflineDigits
 from transfer_sweep.reports.ledger.records import Trial
@@ -27,26 +25,8 @@ methods:
   nearest_neighbor: {{}}
   dann: {{lr: [0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.007, 0.008, 0.009]}}
 """
+
 SIZES = {"uci": 100, "rendered": 40, "photo": 300}
-
-
-def _task(n: int) -> Task:
-    labels = np.arange(n) % 3
-    inputs = np.eye(8, dtype=np.float32)[labels]
-    return Task(Samples(inputs, labels), None, inputs, num_classes=3, epochs=2)
-
-
-def test_a_shortened_epoch_has_that_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    cls = registry.get("dann")
-    model = cls(_task(100), cls.params_type(batch_size=10), "cpu", 0)  # type: ignore[call-arg]
-    steps: list[float] = []
-    monkeypatch.setattr(model, "step", lambda source, target, progress: steps.append(progress) or {})
-    assert model.shorten_epoch(4) == 0.4
-    model.fit_epoch()
-    assert len(steps) == 4
-    assert model.shorten_epoch(10) == 1.0
-    shallow = registry.get("nearest_neighbor")
-    assert shallow(_task(9), shallow.params_type()).shorten_epoch(1) == 1.0
 
 
 def _forecast(

@@ -1,19 +1,13 @@
-"""CellASHA against the rule of the ASHA paper, applied by hand."""
+"""Rungs against the rule of the ASHA paper, applied by hand."""
 
 import itertools
 
 import numpy as np
 import pytest
-from ray.tune import Trainable, register_trainable
-from ray.tune.experiment import Trial as TuneTrial
-from ray.tune.experiment import trial
 
 from tests.support import plans
 from transfer_sweep.reports.ledger.records import Role, Trial
 from transfer_sweep.sweep.config.schema import EarlyStopping
-from transfer_sweep.sweep.engine.patches import cached_trainable_lookup
-from transfer_sweep.sweep.engine.scheduler import CellASHA
-from transfer_sweep.sweep.engine.search import PlannedSearch
 from transfer_sweep.sweep.stopping.rungs import Rungs
 
 STOPPING = EarlyStopping(grace=1 / 3, reduction=3)
@@ -99,85 +93,3 @@ def test_reports_at_the_decision_epochs_leave_the_same_rungs_as_a_replay_of_ever
         late = _row(100 + int(10 * score))
         for epoch in sorted(live.epochs_of(late)):
             assert live.keep_going(late, epoch, float(score)) == replay.keep_going(late, epoch, float(score))
-
-
-def _configs(*requests: tuple[float, float]) -> list[dict[str, float]]:
-    return [{"id": i, "cpu": cpu, "gpu": gpu} for i, (cpu, gpu) in enumerate(requests)]
-
-
-def _next(trials: PlannedSearch, name: str) -> int:
-    return int(trials.suggest(name)["trial"]["id"])
-
-
-def test_trials_of_one_kind_keep_their_order() -> None:
-    trials = PlannedSearch(_configs(*[(1, 0)] * 5), lambda _: 2)
-    assert [_next(trials, str(i)) for i in range(3)] == [0, 1, 2]
-    trials.on_trial_complete("1")
-    assert [_next(trials, str(i)) for i in (3, 4)] == [3, 4]
-    assert trials.suggest("5") == PlannedSearch.FINISHED
-
-
-def test_cpu_trials_do_not_wait_behind_gpu_trials() -> None:
-    gpu, cpu = (1.0, 0.5), (1.0, 0.0)
-    trials = PlannedSearch(_configs(*[gpu] * 6, *[cpu] * 6), {gpu: 2, cpu: 4}.__getitem__)
-    given = [_next(trials, str(i)) for i in range(6)]
-    assert sorted(given) == [0, 1, 6, 7, 8, 9]  # two places on GPUs, four on the other nodes
-    # The GPU trials go on; a CPU trial ends, and its place goes to the next of its kind.
-    trials.on_trial_complete(str(given.index(6)))
-    assert _next(trials, "next") == 10
-    trials.on_trial_complete(str(given.index(1)))
-    assert _next(trials, "another") == 2
-
-
-def _waiting(scheduler: CellASHA, n: int) -> list[TuneTrial]:
-    trials = [TuneTrial("t", config={"trial": {"id": f"a{i}", "cpu": 1, "gpu": 0}}, stub=True) for i in range(n)]
-    for each in trials:
-        scheduler.on_trial_add(None, each)
-    return trials
-
-
-def _run(scheduler: CellASHA, trial: TuneTrial, pid: int) -> None:
-    trial.set_status(TuneTrial.RUNNING)
-    scheduler.on_trial_complete(None, trial, {"node_ip": "here", "pid": pid})
-    trial.set_status(TuneTrial.TERMINATED)
-
-
-def test_a_free_process_leaves_a_trial_whose_own_is_being_started() -> None:
-    rows = {row.id: row for row in (_row(i) for i in range(6))}
-    scheduler = CellASHA(Rungs(STOPPING, set()), rows, {(1, 0): 2})
-    trials = _waiting(scheduler, 6)
-    assert scheduler.choose_trial_to_run(None) is trials[0]  # no process yet: all are being started
-    _run(scheduler, trials[0], pid=1)
-    assert scheduler.choose_trial_to_run(None) is trials[2]  # the second place is getting a process, for the next
-    _run(scheduler, trials[2], pid=1)
-    assert scheduler.choose_trial_to_run(None) is trials[3]
-    _run(scheduler, trials[1], pid=2)
-    assert scheduler.choose_trial_to_run(None) is trials[3]  # in order, once every place has its process
-    for i in (3, 4):
-        _run(scheduler, trials[i], pid=1)
-    assert scheduler.choose_trial_to_run(None) is trials[5]
-
-
-def test_the_last_trials_wait_for_no_process() -> None:
-    scheduler = CellASHA(Rungs(STOPPING, set()), {row.id: row for row in (_row(0), _row(1))}, {(1, 0): 8})
-    first, second = _waiting(scheduler, 2)
-    _run(scheduler, first, pid=1)
-    assert scheduler.choose_trial_to_run(None) is second
-
-
-def test_tune_looks_its_trainable_up_once_while_a_pass_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-
-    def look_up(name: str) -> type[Trainable]:
-        asked.append(name)
-        return Trainable
-
-    register_trainable("t", Trainable)
-    monkeypatch.setattr(trial, "get_trainable_cls", look_up)
-    for _ in range(2):
-        with cached_trainable_lookup():
-            for _ in range(3):
-                TuneTrial("t", config={}).get_trainable_cls()
-    assert asked == ["t", "t"]  # a later pass has a class of its own by the same name
-    TuneTrial("t", config={}).get_trainable_cls()
-    assert len(asked) > 2

@@ -1,0 +1,73 @@
+"""What is part of a trial's id, and how that grows without changing the ids that there are."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import Field
+
+from tests.support.experiment_file import load_methods
+from transfer_sweep.algorithms.base import Params
+from transfer_sweep.algorithms.shallow.tca import TCA, TCAParams
+from transfer_sweep.datasets.base import added_later
+from transfer_sweep.sweep.planning import trials
+
+
+def ids(folder: Path, tca: str = "{mu: [0.1, 1]}") -> set[tuple[str, str]]:
+    """(method, id) of the trials of two methods, of which one has these params."""
+    planned = trials.search(load_methods(folder, methods={"tca": tca, "nearest_neighbor": "{}"}))
+    return {(trial.method, trial.id) for trial in planned}
+
+
+def methods(found: set[tuple[str, str]]) -> set[str]:
+    return {method for method, _ in found}
+
+
+class NewDefault(TCAParams):
+    """With a param that joins, and from now on is another than what was done."""
+
+    rounds: int = added_later(3, before=1, ge=1, description="of something")
+
+
+class OldDefault(TCAParams):
+    """With a param that joins, and by default is what was done."""
+
+    rounds: int = added_later(1, before=1, ge=1, description="of something")
+
+
+class Undeclared(TCAParams):
+    """With a param that nobody said was joining."""
+
+    rounds: int = Field(1, ge=1, description="of something")
+
+
+@pytest.mark.parametrize("grown", [NewDefault, OldDefault])
+def test_a_param_that_joins_later_is_no_part_of_the_id_at_the_value_that_gives_what_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grown: type[Params]
+) -> None:
+    before = ids(tmp_path)
+    monkeypatch.setattr(TCA, "params_type", grown)
+    assert ids(tmp_path, "{mu: [0.1, 1], rounds: 1}") == before
+    assert methods(ids(tmp_path, "{mu: [0.1, 1], rounds: 2}") & before) == {"nearest_neighbor"}
+    assert len(ids(tmp_path, "{mu: [0.1, 1], rounds: [1, 2]}") - before) == 2 * 2  # of two pairs
+    kept = ids(tmp_path) & before
+    assert methods(kept) == ({"nearest_neighbor"} if grown is NewDefault else {"nearest_neighbor", "tca"})
+
+
+def test_a_param_that_is_not_said_to_join_later_changes_every_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = ids(tmp_path)
+    monkeypatch.setattr(TCA, "params_type", Undeclared)
+    assert methods(ids(tmp_path) & before) == {"nearest_neighbor"}
+
+
+def test_a_raised_version_changes_the_ids_of_its_method_and_of_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = ids(tmp_path)
+    monkeypatch.setattr(TCA, "version", 2)
+    second = ids(tmp_path)
+    assert methods(second & before) == {"nearest_neighbor"}
+    assert len(second) == len(before)
+    monkeypatch.setattr(TCA, "version", 3)
+    assert methods(ids(tmp_path) & second) == {"nearest_neighbor"}
