@@ -145,7 +145,8 @@ class OwnDataset(Dataset):
     def wholly_labelled(self, domain: str) -> bool:
         """Whether every sample of a domain has its label."""
         self._known(domain)
-        return None not in self._texts(domain)
+        texts = self._texts(domain)  # none at all of a table without a column of them
+        return len(texts) > 0 and None not in texts
 
     def verify(self) -> list[FileCheck]:
         """Read all of each domain."""

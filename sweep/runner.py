@@ -5,7 +5,6 @@ Resume, retries after running out of memory, and confirmation seeds are passes o
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from transfer_sweep.sweep import code_record, environment
 from transfer_sweep.sweep.config.schema import Experiment
 from transfer_sweep.sweep.engine.checkpoint_storage import open_storage, remove_checkpoints
 from transfer_sweep.sweep.engine.cluster import Cluster
-from transfer_sweep.sweep.engine.passes import Engine, PassEnd
+from transfer_sweep.sweep.engine.passes import Engine, PassEnd, TimeBudget
 from transfer_sweep.sweep.engine.tuner import MAX_FAILURES
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import strategies, trials
@@ -50,7 +49,8 @@ class RunOptions:
             at first the results folder.
         tensorboard: write TensorBoard's files into the experiment's folder.
         skip_damaged: leave damaged pictures of the user's own out, and count them.
-        minutes: after which to stop, with the best answer so far; None: when all is done.
+        minutes: after which to stop, with the best answer so far (a quarter of them at least is for trials, whatever
+            data takes); None: when all is done.
         arguments: the same run as the command line has it, for the record; None: it is how this process was started.
     """
 
@@ -119,7 +119,8 @@ class Run:
         self._given_up: set[str] = set()
         self._lost: Counter[str] = Counter()
         self._interrupted = False
-        self._deadline: float | None = None
+        self._out_of_time = False
+        self._budget: TimeBudget | None = None
 
     def execute(self) -> Outcome:
         """Run passes until nothing is missing.
@@ -129,7 +130,7 @@ class Run:
             DataError, SweepError: bad input; nothing is lost.
         """
         experiment, options = self.experiment, self.options
-        self._deadline = None if options.minutes is None else time.monotonic() + 60 * options.minutes
+        self._budget = None if options.minutes is None else TimeBudget(options.minutes)
         with Ledger(self.folder / FILE, write=True) as ledger:
             if options.fresh:
                 ledger.forget(ledger.ids(self._is_of_plan))
@@ -151,7 +152,7 @@ class Run:
             while True:
                 plan = strategies.grid(experiment, self.search, ledger, self._given_up)
                 ledger.set_plan(plan)
-                if self._interrupted or not self._missing(plan, ledger.states()):
+                if self._interrupted or self._out_of_time or not self._missing(plan, ledger.states()):
                     break
                 self._pass(ledger, engine, plan)
                 remove_checkpoints(ledger, storage)
@@ -160,9 +161,8 @@ class Run:
             remove_unfinished(self.folder)
             final = ledger.states()
         counts = Counter(final[trial.id] for trial in plan if self._wanted(trial))
-        unfinished = self._interrupted and bool(self._missing(plan, final))
-        out_of_time = unfinished and self._deadline is not None and time.monotonic() >= self._deadline
-        return Outcome(counts, unfinished and not out_of_time, out_of_time)
+        unfinished = bool(self._missing(plan, final))
+        return Outcome(counts, self._interrupted and unfinished, self._out_of_time and unfinished)
 
     def _pass(self, ledger: Ledger, engine: Engine, plan: Sequence[Trial]) -> None:
         experiment = self.experiment
@@ -170,24 +170,24 @@ class Run:
         replay(ledger, plan, rungs, experiment.stopping_criterion)
         todo = self._missing(plan, ledger.states())
         if todo:
-            if self._deadline is not None:
+            if self._budget is not None:
                 todo = strategies.best_first(todo)
             wanted = [trial for trial in plan if self._wanted(trial)]
-            self._learn(ledger, todo, engine.run_pass(wanted, todo, rungs, self._deadline))
+            self._learn(ledger, todo, engine.run_pass(wanted, todo, rungs, self._budget))
 
     def _learn(self, ledger: Ledger, todo: Sequence[Trial], end: PassEnd) -> None:
         """What failed is not tried again by this run; what ran out of memory is, with twice the share.
 
         What lost its process before it had begun is, too, as often as Tune would.
         """
-        self._interrupted = end.interrupted
+        self._interrupted, self._out_of_time = end.interrupted, end.out_of_time
         self._lost.update(end.lost)
         for key in (trial.id for trial in todo):
             state = end.ended.get(key)
             if key in end.enlarged:
                 continue
             if state is None:
-                again = end.interrupted or (key in end.lost and self._lost[key] <= MAX_FAILURES)
+                again = end.interrupted or end.out_of_time or (key in end.lost and self._lost[key] <= MAX_FAILURES)
                 if not again:
                     # Or Tune gave the trial up without a word (it never does, as far as we know): do not loop on it.
                     ledger.finish(key, TrialState.FAILED, "the trial ended without a result")

@@ -99,7 +99,7 @@ class FewLabels:
 _LEFT_OUT_AT: Mapping[str, Any] = {"inputs": {}, "version": 1, "target_classes": None}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Protocol:
     """What, besides method, pair and params, decides a result; resolved for a method.
 
@@ -192,6 +192,9 @@ class Protocol:
     def few_tag(self) -> str:
         """The few-label setting as part of a cell's name; empty where there is none."""
         return "" if self.few is None else self.few.tag
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Protocol) and self.text == other.text
 
     def __hash__(self) -> int:
         return hash(self.text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,6 +40,26 @@ from transfer_sweep.sweep.trial.model_files import Preparation
 from transfer_sweep.sweep.trial.report import TrialEvent
 
 
+class TimeBudget:
+    """So many minutes of a run, of which a quarter at least is for trials, however long its data took.
+
+    Args:
+        minutes: from now on.
+    """
+
+    def __init__(self, minutes: float) -> None:
+        self._seconds = 60 * minutes
+        self._end = time.monotonic() + self._seconds
+        self._begun = False
+
+    def start_trials(self) -> float:
+        """Data is there, trials begin: when they are to stop, by ``time.monotonic()``."""
+        if not self._begun:
+            self._begun = True
+            self._end = max(self._end, time.monotonic() + self._seconds / 4)
+        return self._end
+
+
 @dataclass(frozen=True)
 class PassEnd:
     """How a pass ended.
@@ -47,13 +68,15 @@ class PassEnd:
         ended: trials that came to an end, and which.
         lost: trials whose process went before they had begun.
         enlarged: trials that ran out of memory and get a larger share of a GPU the next time.
-        interrupted: whether it stopped before all had ended: the user asked for it, or the time was over.
+        interrupted: whether the user asked it to stop.
+        out_of_time: whether the time was over.
     """
 
     ended: Mapping[str, TrialState]
     lost: frozenset[str]
     enlarged: frozenset[str]
     interrupted: bool
+    out_of_time: bool
 
 
 class Engine:
@@ -88,7 +111,7 @@ class Engine:
         self._store = ObjectStore(dataset, cache, weights, ProgressPrinter(console))
 
     def run_pass(
-        self, plan: Sequence[Trial], todo: Sequence[Trial], rungs: Rungs, deadline: float | None = None
+        self, plan: Sequence[Trial], todo: Sequence[Trial], rungs: Rungs, budget: TimeBudget | None = None
     ) -> PassEnd:
         """Run trials.
 
@@ -96,7 +119,7 @@ class Engine:
             plan: all that are wanted, for the live view.
             todo: those that are missing, in order.
             rungs: with the stored epochs replayed already.
-            deadline: when to stop, by ``time.monotonic()``; None: when all have ended.
+            budget: when to stop; None: when all have ended.
 
         Raises:
             SweepError, LedgerError, DataError, BackboneError: what the user can mend; nothing recorded is lost.
@@ -110,7 +133,7 @@ class Engine:
         shared = self._shared(todo)
         measure_unknown(self._ledger, todo, known, self._store, shared, cpu, ProgressPrinter(self._console))
         shared = replace(shared, specs=self._specs(todo, rungs, known))
-        recorder, interrupted = self._tuned(plan, shared, rungs, deadline)
+        recorder, scheduler = self._tuned(plan, shared, rungs, budget)
         out_of_memory = [shared.specs[key] for key, state in recorder.ended.items() if state is TrialState.OOM]
         enlarged = [spec for spec in out_of_memory if 0 < spec.gpu < 1]
         for spec in enlarged:
@@ -118,7 +141,11 @@ class Engine:
         known.remember(self._ledger)
         ArtefactPruner(self._ledger, self._folder, self._experiment.criterion).prune()
         return PassEnd(
-            recorder.ended, frozenset(recorder.lost), frozenset(spec.trial.id for spec in enlarged), interrupted
+            recorder.ended,
+            frozenset(recorder.lost),
+            frozenset(spec.trial.id for spec in enlarged),
+            scheduler.interrupted,
+            scheduler.out_of_time,
         )
 
     def _shared(self, todo: Sequence[Trial]) -> Shared:
@@ -156,15 +183,16 @@ class Engine:
         return specs
 
     def _tuned(
-        self, plan: Sequence[Trial], shared: Shared, rungs: Rungs, deadline: float | None
-    ) -> tuple[LedgerCallback, bool]:
-        """The Tuner with its scheduler, callbacks and live view, from start to end; and whether it was interrupted."""
+        self, plan: Sequence[Trial], shared: Shared, rungs: Rungs, budget: TimeBudget | None
+    ) -> tuple[LedgerCallback, CellASHA]:
+        """The Tuner with its scheduler, callbacks and live view, from start to end; gives what they know then."""
         criterion, specs = self._experiment.stopping_criterion, shared.specs
         view = LiveView(self._console)
         scores = scores_of(selection.candidates(self._ledger), criterion)
         state = RunState(plan, self._ledger.states(), scores, criterion)
         requests = {(spec.cpu, spec.gpu) for spec in specs.values()}
         places = {request: self._cluster.places(request) for request in requests}
+        deadline = None if budget is None else budget.start_trials()
         scheduler = CellASHA(rungs, {key: spec.trial for key, spec in specs.items()}, places, deadline)
         metrics = Metrics(self._experiment.name, state)
 
@@ -188,7 +216,7 @@ class Engine:
             metrics.show()
         if recorder.error is not None:  # Tune logs some errors of callbacks, and goes on
             raise recorder.error
-        return recorder, scheduler.stopping
+        return recorder, scheduler
 
     @contextmanager
     def _interruptible(self, scheduler: CellASHA) -> Iterator[None]:

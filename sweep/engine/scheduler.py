@@ -28,6 +28,9 @@ class CellASHA(FIFOScheduler):
         trials: trial id → the planned trial.
         places: request → how many such trials the cluster takes at a time.
         deadline: when to stop, by ``time.monotonic()``; None: when all trials have ended.
+
+    Attributes:
+        interrupted: whether the user asked to stop; set from outside.
     """
 
     def __init__(
@@ -44,9 +47,14 @@ class CellASHA(FIFOScheduler):
         self.interrupted = False
 
     @property
+    def out_of_time(self) -> bool:
+        """Whether the time is over."""
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    @property
     def stopping(self) -> bool:
-        """Whether no trial begins any more, and those that run save themselves: interrupted, or the time is over."""
-        return self.interrupted or (self._deadline is not None and time.monotonic() >= self._deadline)
+        """Whether no trial begins any more, and those that run save themselves."""
+        return self.interrupted or self.out_of_time
 
     def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
         """A trial waits: the next in order, or one whose process was lost, which goes on before others begin."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from transfer_sweep.algorithms import registry as method_registry
@@ -80,7 +81,7 @@ class Rungs:
         if trial.role != "search" or trial.cell not in self._cells:
             return frozenset()
         reduction, first = self._stopping.reduction, self._grace(trial.budget)
-        rungs = int(math.log(trial.budget / first) / math.log(reduction) + 1)
+        rungs = int(np.log(trial.budget / first) / np.log(reduction) + 1)  # to the last bit as Ray's ASHA has it
         return frozenset(math.ceil(first * reduction**rung) for rung in range(rungs))
 
     def _grace(self, budget: int) -> int:

@@ -49,7 +49,12 @@ class Own(Dataset):
 
 
 def _experiment(pairs: str | list[list[str]] = "all") -> Experiment:
-    written = {"name": "mine", "dataset": "own", "methods": {"dann": {}, "target_only": {}}, "pairs": pairs}
+    written: dict[str, object] = {
+        "name": "mine",
+        "dataset": "own",
+        "methods": {"dann": {}, "target_only": {}},
+        "pairs": pairs,
+    }
     return Experiment.model_validate(written)
 
 
