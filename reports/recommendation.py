@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from transfer_sweep.reports import results as ledgers
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.records import Cell, Pair, Trial, planned
-from transfer_sweep.reports.results import COMPARED, Results
+from transfer_sweep.reports.results import COMPARED, Predictions, Results
 
 DEEP = "information_maximization"
 """What deep methods are compared by."""
@@ -102,7 +102,7 @@ class Choice:
     """A cell's chosen trial among those of the other methods on its pair.
 
     Attributes:
-        row: of :func:`transfer_sweep.reports.selection.candidates`.
+        row: of :func:`transfer_sweep.reports.selection.candidates`, among others.
         competes: whether its score can be compared with that of the best.
         score: by which it is ranked.
         collapsed: whether it predicts at most half of the classes.
@@ -157,7 +157,7 @@ def rankings(results: Results) -> dict[Pair, Ranking]:
     chosen = chosen.assign(family=[family.get(method, "") for method in chosen["method"]])
     found = {}
     for key, of_pair in chosen.groupby(["source", "target"], sort=False):
-        pair = Pair(*map(str, key))  # type: ignore[misc]
+        pair = Pair(*map(str, key))
         accuracies = rows[(rows["source"] == pair.source) & (rows["target"] == pair.target)]["target_accuracy"]
         found[pair] = _ranked(results, of_pair, float(accuracies.max()))
     return found
@@ -189,19 +189,19 @@ def compared(choices: pd.DataFrame) -> tuple[str, pd.Series, pd.Series]:
 
 def _ranked(results: Results, choices: pd.DataFrame, best: float) -> Ranking:
     criterion, scores, competes = compared(choices)
-    predictions = {i: results.predictions(str(trial)) for i, trial in choices["id"].items()}
     order = choices.assign(competes=competes, score=scores).sort_values(
         ["competes", "score"], ascending=False, kind="stable"
     )
+    predictions = [results.predictions(str(trial)) for trial in order["id"]]
     ranked = [
         Choice(
-            choices.loc[i],
-            bool(row["competes"]),
-            *selection.unguarded(float(row["score"])),
-            _agreement(predictions, i),
-            _shares(predictions[i]),
+            order.iloc[i],
+            bool(order["competes"].iloc[i]),
+            *selection.unguarded(float(order["score"].iloc[i])),
+            _agreement(own, predictions[:i] + predictions[i + 1 :]),
+            _shares(own),
         )
-        for i, row in order.iterrows()
+        for i, own in enumerate(predictions)
     ]
     return Ranking(criterion, ranked, best)
 
@@ -228,16 +228,14 @@ def _recommended(results: Results, pair: Pair, ranking: Ranking) -> Recommendati
     )
 
 
-def _agreement(predictions: dict[object, tuple[NDArray[np.intp], int] | None], own: object) -> float:
-    mine = predictions[own]
-    if mine is None:
+def _agreement(own: Predictions | None, others: Sequence[Predictions | None]) -> float:
+    if own is None:
         return math.nan
-    others = [p[0] for i, p in predictions.items() if i != own and p is not None and p[0].shape == mine[0].shape]
-    return 100.0 * float(np.mean([np.mean(mine[0] == other) for other in others])) if others else math.nan
+    same = [other.classes for other in others if other is not None and other.classes.shape == own.classes.shape]
+    return 100.0 * float(np.mean([np.mean(own.classes == classes) for classes in same])) if same else math.nan
 
 
-def _shares(predicted: tuple[NDArray[np.intp], int] | None) -> NDArray[np.float64] | None:
-    if predicted is None or not len(predicted[0]):
+def _shares(predictions: Predictions | None) -> NDArray[np.float64] | None:
+    if predictions is None or not len(predictions.classes):
         return None
-    classes, number = predicted
-    return np.bincount(classes, minlength=number) / len(classes)
+    return np.bincount(predictions.classes, minlength=predictions.number) / len(predictions.classes)

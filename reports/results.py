@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -64,6 +64,18 @@ class DomainSamples:
     def shares(self) -> NDArray[np.float64] | None:
         """(K,) the share of each class among the samples with labels; None where none has one."""
         return np.array(self.by_class) / self.labelled if self.labelled else None
+
+
+class Predictions(NamedTuple):
+    """What a trial predicts for the unlabelled target training inputs.
+
+    Attributes:
+        classes: (n,) of each input.
+        number: of classes, K.
+    """
+
+    classes: NDArray[np.intp]
+    number: int
 
 
 @dataclass(frozen=True)
@@ -148,17 +160,18 @@ class Results:
         path = self._logits.get(trial, "")
         return selection.stored_logits(str(self.folder / path)) if path else None
 
-    def predictions(self, trial: str) -> tuple[NDArray[np.intp], int] | None:
-        """The (n,) classes that a trial predicts for the target, and the number of classes; None if not stored."""
+    def predictions(self, trial: str) -> Predictions | None:
+        """What a trial predicts; None where that is not stored, or not defined."""
         if trial not in self._predictions:
             logits = self.logits(trial)
             outputs = None if logits is None else Outputs.of_logits(logits)
-            known = None if outputs is None or outputs.undefined else (outputs.classes, outputs.probabilities.shape[1])
-            self._predictions[trial] = known
+            self._predictions[trial] = (
+                None if outputs is None or outputs.undefined else Predictions(outputs.classes, outputs.logits.shape[1])
+            )
         return self._predictions[trial]
 
     @cached_property
-    def _predictions(self) -> dict[str, tuple[NDArray[np.intp], int] | None]:
+    def _predictions(self) -> dict[str, Predictions | None]:
         return {}
 
     @cached_property
