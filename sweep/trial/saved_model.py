@@ -27,6 +27,7 @@ from transfer_sweep.reports.criteria.accuracy import accuracy, confusion
 from transfer_sweep.reports.ledger.artefacts import MODEL
 from transfer_sweep.reports.ledger.ledger import FILE, Ledger
 from transfer_sweep.reports.ledger.records import FINISHED, Training, Trial, planned
+from transfer_sweep.reports.recommendation import recommend
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.trial import inputs
 from transfer_sweep.sweep.trial.model_files import ModelFile, load_model
@@ -315,7 +316,7 @@ def choose(folder: Path, cell: str | None = None, pair: str | None = None) -> Ch
 
 
 def recommended_cell(folder: Path, pair: str | None = None) -> str:
-    """The cell whose chosen trial scores best over all methods of a pair, among those that saw no target label.
+    """The cell of the trial that is recommended on a pair, see :func:`transfer_sweep.reports.recommendation.recommend`.
 
     Args:
         folder: the experiment's results.
@@ -328,19 +329,15 @@ def recommended_cell(folder: Path, pair: str | None = None) -> str:
         LedgerError: there is no ledger.
         SweepError: there is no such pair, or there are several and none is named; or no method is label-free.
     """
-    cells = _cells(folder)
-    rows = cells.chosen.assign(pair=[str(trial.pair) for trial in planned(cells.chosen)], name=cells.long_names)
-    few = [trial.protocol.few is not None for trial in planned(rows)]
-    rows = rows[(rows["declared_access"] == "none") & ~np.array(few, dtype=bool)]
-    pairs = list(dict.fromkeys(rows["pair"]))
-    if not pairs:
+    found = {str(each): answer for each, answer in recommend(folder / FILE).items()}
+    if not found:
         raise SweepError(f"{folder.name} has no finished trial of a method without target labels: name one by --cell")
-    if pair is None and len(pairs) > 1:
-        raise SweepError(f"{folder.name} has several pairs ({', '.join(pairs)}): say --pair or --cell")
-    if pair is not None and pair not in pairs:
-        raise SweepError(f"{folder.name} has no label-free result of {pair!r} (there are: {', '.join(pairs)})")
-    rows = rows if pair is None else rows[rows["pair"] == pair]
-    return str(rows.sort_values("score", ascending=False, kind="stable")["name"].iloc[0])
+    if pair is None and len(found) > 1:
+        raise SweepError(f"{folder.name} has several pairs ({', '.join(found)}): say --pair or --cell")
+    if pair is not None and pair not in found:
+        raise SweepError(f"{folder.name} has no label-free result of {pair!r} (there are: {', '.join(found)})")
+    cell = found[pair or next(iter(found))].cell
+    return f"{cell.name}@{cell.protocol.backbone}"
 
 
 @dataclass(frozen=True)
