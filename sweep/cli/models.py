@@ -101,7 +101,7 @@ def predict(
     listing = predictions.listed(files, tables.SUFFIXES if tabular else pictures.SUFFIXES)
     _check(listing, model, annotate)
     if cell is None:
-        say(f"{chosen.cell} answers, recommended by {chosen.criterion}")
+        say(f"recommended: {chosen.cell}, {chosen.recommended}")
     tally = predictions.Tally()
     found: Iterable[Answer] = tally.count(predictions.answers(model, listing, ProgressPrinter(err)))
     if output is None or annotate is not None:
@@ -138,7 +138,7 @@ def export(
     exporting.check_folder(output, form, overwrite)
     chosen, model = _saved_model(name, cell, pair, data_root, results, device="cpu")
     if cell is None:
-        say(f"{chosen.cell} is exported, recommended by {chosen.criterion}")
+        say(f"recommended: {chosen.cell}, {chosen.recommended}")
     path, check = exporting.export(model, form, output, lambda c, used: model_card(model, chosen, form, c, used))
     say(str(check))
     say(f"wrote {path}, {path.with_name('classes.json').name} and {path.with_name('README.md').name}")

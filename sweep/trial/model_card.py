@@ -167,6 +167,7 @@ def _target_labels(model: SavedModel, access: str) -> str:
 
 def _choice(chosen: Chosen) -> str:
     among = f"{chosen.candidates} trials" if chosen.candidates > 1 else "the one trial there is"
+    over = f"Its cell among those of its pair: {chosen.recommended}. " if chosen.recommended else ""
     free = (
         "No target label was used, neither to train nor to choose."
         if chosen.label_free
@@ -177,7 +178,7 @@ def _choice(chosen: Chosen) -> str:
         if math.isnan(chosen.accuracy)
         else f"On the target's labelled samples, which chose nothing, it is right in {chosen.accuracy:.2f} %."
     )
-    return f"By {chosen.criterion} ({CRITERIA[chosen.criterion]}), among {among} of its cell. {free} {found}"
+    return f"By {chosen.criterion} ({CRITERIA[chosen.criterion]}), among {among} of its cell. {over}{free} {found}"
 
 
 def _by_distance(model: SavedModel) -> bool:

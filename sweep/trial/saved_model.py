@@ -26,8 +26,8 @@ from transfer_sweep.reports import selection
 from transfer_sweep.reports.criteria.accuracy import accuracy, confusion
 from transfer_sweep.reports.ledger.artefacts import MODEL
 from transfer_sweep.reports.ledger.ledger import FILE, Ledger
-from transfer_sweep.reports.ledger.records import FINISHED, Training, Trial, planned
-from transfer_sweep.reports.recommendation import recommend
+from transfer_sweep.reports.ledger.records import FINISHED, Cell, Training, Trial, planned
+from transfer_sweep.reports.recommendation import Recommendation, recommend
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.trial import inputs
 from transfer_sweep.sweep.trial.model_files import ModelFile, load_model
@@ -56,6 +56,7 @@ class Chosen:
 
     Attributes:
         cell: the cell's name.
+        recommended: how its cell was chosen among those of its pair; empty where the user named the cell.
         model: the trial's file.
         criterion: by which it was chosen.
         candidates: among how many trials.
@@ -67,6 +68,7 @@ class Chosen:
     """
 
     cell: str
+    recommended: str
     model: Path
     criterion: str
     candidates: int
@@ -277,7 +279,7 @@ def choose(folder: Path, cell: str | None = None, pair: str | None = None) -> Ch
         folder: the experiment's results.
         cell: ``method:source-target``; ``method:source-target@backbone`` where a method ran on several inputs;
             ``method+3:source-target`` of one that had three target labels per class (``+3of15``: of 15 classes;
-            ``+3only``: without the source). None: :func:`recommended_cell`.
+            ``+3only``: without the source). None: that of the pair's recommendation.
         pair: ``source-target``, of which the recommended cell is wanted.
 
     Raises:
@@ -286,8 +288,9 @@ def choose(folder: Path, cell: str | None = None, pair: str | None = None) -> Ch
     """
     if cell is not None and pair is not None:
         raise SweepError(f"a cell names its pair: leave --pair {pair} out")
+    recommendation = _recommended(folder, pair) if cell is None else None
+    name = _long_name(recommendation.cell) if recommendation is not None else str(cell)
     cells = _cells(folder)
-    name = cell if cell is not None else recommended_cell(folder, pair)
     matches = [name in both for both in zip(cells.names, cells.long_names, strict=True)]
     if sum(matches) != 1:
         raise SweepError(f"{folder.name} has no cell {name!r} (there are: {', '.join(dict.fromkeys(cells.names))})")
@@ -304,6 +307,7 @@ def choose(folder: Path, cell: str | None = None, pair: str | None = None) -> Ch
     same = cells.candidates[selection.CELL].eq(record[selection.CELL]).all(axis=1)
     return Chosen(
         cell=name,
+        recommended="" if recommendation is None else recommendation.how,
         model=folder / model,
         criterion=cells.criterion,
         candidates=int(same.sum()),
@@ -315,15 +319,8 @@ def choose(folder: Path, cell: str | None = None, pair: str | None = None) -> Ch
     )
 
 
-def recommended_cell(folder: Path, pair: str | None = None) -> str:
-    """The cell of the trial that is recommended on a pair, see :func:`transfer_sweep.reports.recommendation.recommend`.
-
-    Args:
-        folder: the experiment's results.
-        pair: ``source-target``; may be None where there is only one.
-
-    Returns:
-        Its name, with the backbone.
+def _recommended(folder: Path, pair: str | None) -> Recommendation:
+    """The recommendation for a pair, which may be None where there is only one.
 
     Raises:
         LedgerError: there is no ledger.
@@ -336,8 +333,7 @@ def recommended_cell(folder: Path, pair: str | None = None) -> str:
         raise SweepError(f"{folder.name} has several pairs ({', '.join(found)}): say --pair or --cell")
     if pair is not None and pair not in found:
         raise SweepError(f"{folder.name} has no label-free result of {pair!r} (there are: {', '.join(found)})")
-    cell = found[pair or next(iter(found))].cell
-    return f"{cell.name}@{cell.protocol.backbone}"
+    return found[pair] if pair is not None else next(iter(found.values()))
 
 
 @dataclass(frozen=True)
@@ -372,6 +368,10 @@ def _cells(folder: Path) -> _Cells:
     chosen = selection.choose(candidates, criterion)
     cells = [trial.cell for trial in planned(chosen)]
     often = Counter(each.name for each in cells)
-    long_names = [f"{each.name}@{each.protocol.backbone}" for each in cells]
+    long_names = [_long_name(each) for each in cells]
     names = [long if often[each.name] > 1 else each.name for each, long in zip(cells, long_names, strict=True)]
     return _Cells(experiment, checksums, criterion, candidates, chosen, names, long_names)
+
+
+def _long_name(cell: Cell) -> str:
+    return f"{cell.name}@{cell.protocol.backbone}"
