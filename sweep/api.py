@@ -54,6 +54,8 @@ def run(
     max_concurrent: int | None = None,
     address: str | None = None,
     storage: str | None = None,
+    minutes: float | None = None,
+    skip_damaged: bool = False,
     plugins: Sequence[str | os.PathLike[str]] | None = None,
     quiet: bool = False,
 ) -> RecordedExperiment:
@@ -73,6 +75,8 @@ def run(
         max_concurrent: trials at a time; None: as many as fit.
         address: of a running Ray cluster (``auto``, or host:port); None: a Ray of this call alone.
         storage: where trials save themselves, see ``--storage``.
+        minutes: after which to stop, with the best answer so far; another call goes on. None: when all is done.
+        skip_damaged: leave pictures of one's own out that cannot be read.
         plugins: Python files of methods, data sets, criteria or backbones; None: those of SWEEP_PLUGINS.
         quiet: show no progress.
 
@@ -111,6 +115,8 @@ def run(
             only=Filter.parse(list(only), loaded),
             fresh=fresh,
             storage=storage,
+            skip_damaged=skip_damaged,
+            minutes=minutes,
             arguments=_arguments(name, only, assignments, profile, fresh),
         )
         outcome = Run(loaded, options, console, cluster).execute()
@@ -270,6 +276,50 @@ class RecordedExperiment:
         records = self._results.records
         rows = records[[name for name in COLUMNS if name in records and name != "experiment"]]
         return rows.assign(params=[json.loads(text) for text in rows["params"]]).reset_index(drop=True)
+
+    @cached_property
+    def recommendations(self) -> pd.DataFrame:
+        """For each pair the one trial over all methods that saw no target label, chosen without any.
+
+        Columns: ``source``, ``target``, ``method``, ``backbone``, ``params`` (a dict), ``how`` it was chosen (a text),
+        ``score``, ``agreement`` (percent of target samples on which the other methods' choices say the same),
+        ``accuracy`` and ``regret`` to the best trial of any method (in points; NaN without labels), ``collapsed``
+        (whether it predicts at most half of the classes), ``cell`` (for :meth:`load_model`) and ``trial``.
+        """
+        import pandas as pd
+
+        from transfer_sweep.reports.recommendation import recommend
+
+        columns = (
+            "source",
+            "target",
+            "method",
+            "backbone",
+            "params",
+            "how",
+            "score",
+            "agreement",
+            "accuracy",
+            "regret",
+        )
+        rows = [
+            (
+                *pair,
+                each.cell.method,
+                each.cell.protocol.backbone,
+                dict(each.trial.params),
+                each.how,
+                each.score,
+                each.agreement,
+                each.accuracy,
+                each.regret,
+                each.collapsed,
+                f"{each.cell.name}@{each.cell.protocol.backbone}",
+                each.trial.id,
+            )
+            for pair, each in recommend(self._results).items()
+        ]
+        return pd.DataFrame(rows, columns=[*columns, "collapsed", "cell", "trial"])
 
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -456,11 +506,14 @@ def _written(experiment: Mapping[str, Any], results: Path) -> str:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    from transfer_sweep.sweep.config.loader import with_absolute_paths
+
     name = experiment.get("name")
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
         raise SweepError(f"an experiment that is no file needs a 'name' of letters, digits and _.- (it is {name!r})")
     file = results / name / f"{name}.yaml"
-    content = {key: _plain(value) for key, value in experiment.items() if key != "name"}
+    plain = {key: _plain(value) for key, value in experiment.items() if key != "name"}
+    content = with_absolute_paths(plain, Path())  # those of a file are relative to it
     file.parent.mkdir(parents=True, exist_ok=True)
     yaml = YAML(typ="safe", pure=True)
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]

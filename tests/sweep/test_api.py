@@ -78,6 +78,18 @@ def test_choices_are_those_of_the_report(tmp_path: Path) -> None:
     assert set(choices["trial"]) <= set(opened.trials["id"])
 
 
+def test_each_pair_has_the_one_trial_to_use(tmp_path: Path) -> None:
+    experiment(tmp_path, RUNS, family={"dann": "deep", "source_only": "deep"})
+    found = transfer_sweep.open(tmp_path / "office31_small").recommendations
+    assert list(zip(found["source"], found["target"], strict=True)) == PAIRS
+    # Information maximisation is 2.0 of dann at 0.01, whose accuracy is 80; the best of any trial is 82.
+    assert found["method"].tolist() == ["dann"] * 3
+    assert found["params"].tolist() == [{"lr": 0.01}] * 3
+    assert found["accuracy"].tolist() == [80.0] * 3
+    assert found["regret"].tolist() == [2.0] * 3
+    assert found["cell"].iloc[0] == "dann:amazon-webcam@efficientnet_lite0"
+
+
 def test_another_criterion_chooses_anew(tmp_path: Path) -> None:
     experiment(tmp_path, RUNS)
     opened = transfer_sweep.open(tmp_path / "office31_small", criterion="source_validation")
@@ -115,6 +127,18 @@ def test_an_experiment_that_is_no_file_needs_a_name_for_its_folder(tmp_path: Pat
     with pytest.raises(transfer_sweep.UserError, match="needs a 'name'"):
         transfer_sweep.run({**EXPERIMENT, "name": name}, results=tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_paths_in_a_mapping_are_relative_to_the_process_and_not_to_the_file_that_is_made_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine = {"name": "mine", "dataset": {"folders": {"a": "pictures/a", "b": Path("pictures/b")}}, "methods": {}}
+    with pytest.raises(transfer_sweep.UserError):
+        transfer_sweep.run(mine, results=tmp_path / "results")
+    written = (tmp_path / "results" / "mine" / "mine.yaml").read_text()
+    assert f"{tmp_path}/pictures/a" in written
+    assert f"{tmp_path}/pictures/b" in written
 
 
 def test_what_a_file_cannot_hold_is_refused(tmp_path: Path) -> None:
