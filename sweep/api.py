@@ -1,6 +1,6 @@
-"""What a notebook or a script calls: ``transfer_sweep.run`` and ``transfer_sweep.open``.
+"""What a notebook or a script calls: ``transfer_sweep.run``, ``open`` and ``load_model``.
 
-They do what the commands ``run`` and ``report`` do, and raise where those end in one line: a
+They do what the commands ``run``, ``report`` and ``predict`` do, and raise where those end in one line: a
 :class:`transfer_sweep.UserError` with the same text. See ``docs/api.md``.
 """
 
@@ -21,11 +21,19 @@ from transfer_sweep.sweep.environment import cache_folder, existing_folder
 from transfer_sweep.sweep.errors import SweepError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
     from rich.console import Console
 
     from transfer_sweep.reports.document.elements import Block, Cell, Table
     from transfer_sweep.reports.results import Results
+    from transfer_sweep.sweep.trial.predictions import Answer
+    from transfer_sweep.sweep.trial.saved_model import SavedModel
+
+    Inputs = (
+        str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | NDArray[np.generic] | Sequence[NDArray[np.uint8]]
+    )
 
 transfer_sweep.refuse_bare(__name__)
 
@@ -46,6 +54,8 @@ def run(
     max_concurrent: int | None = None,
     address: str | None = None,
     storage: str | None = None,
+    minutes: float | None = None,
+    skip_damaged: bool = False,
     plugins: Sequence[str | os.PathLike[str]] | None = None,
     quiet: bool = False,
 ) -> RecordedExperiment:
@@ -65,6 +75,8 @@ def run(
         max_concurrent: trials at a time; None: as many as fit.
         address: of a running Ray cluster (``auto``, or host:port); None: a Ray of this call alone.
         storage: where trials save themselves, see ``--storage``.
+        minutes: after which to stop, with the best answer so far; another call goes on. None: when all is done.
+        skip_damaged: leave pictures of one's own out that cannot be read.
         plugins: Python files of methods, data sets, criteria or backbones; None: those of SWEEP_PLUGINS.
         quiet: show no progress.
 
@@ -103,6 +115,8 @@ def run(
             only=Filter.parse(list(only), loaded),
             fresh=fresh,
             storage=storage,
+            skip_damaged=skip_damaged,
+            minutes=minutes,
             arguments=_arguments(name, only, assignments, profile, fresh),
         )
         outcome = Run(loaded, options, console, cluster).execute()
@@ -142,6 +156,48 @@ def open(
     """  # noqa: E501 - the error is one line
     _use_plugins(plugins)
     return RecordedExperiment(Path(folder), criterion, everything)
+
+
+def load_model(
+    folder: str | os.PathLike[str],
+    cell: str | None = None,
+    *,
+    pair: str | None = None,
+    data_root: str | os.PathLike[str] | None = None,
+    device: str | None = None,
+    plugins: Sequence[str | os.PathLike[str]] | None = None,
+) -> LoadedModel:
+    """The model of a cell's chosen trial, to predict what it has not seen.
+
+    Args:
+        folder: of the experiment, ``<results>/<name>``; or a model's file, which lacks nothing.
+        cell: ``method:source-target``, as for ``predict``; None: the recommended one.
+        pair: ``source-target``, whose recommended cell is wanted where there are several pairs.
+        data_root: folder of the data sets, which only models of earlier versions ask for; None: SWEEP_DATA_ROOT.
+        device: ``cpu`` or ``cuda``; None: the GPU, if there is one.
+        plugins: as for :func:`run`; a method, data set or backbone of a plug-in needs its file.
+
+    Raises:
+        transfer_sweep.UserError: there is no such cell, or no model is kept of it; one line.
+
+    Examples:
+        >>> import transfer_sweep
+        >>> model = transfer_sweep.load_model("results/quickstart", "tca:rendered-uci")  # doctest: +SKIP
+        >>> model.predict("pictures/")[["path", "label", "confidence"]]  # doctest: +SKIP
+    """
+    from transfer_sweep.sweep.progress.live_view import ProgressPrinter
+    from transfer_sweep.sweep.trial.saved_model import SavedModel, choose, open_chosen
+
+    _use_plugins(plugins)
+    path = Path(folder)
+    if path.is_file():
+        if cell is not None or pair is not None:
+            raise SweepError(f"{path} is the model of one cell: leave out which")
+        return LoadedModel(SavedModel(path, device=device))
+    root = os.environ.get("SWEEP_DATA_ROOT") if data_root is None else data_root
+    chosen = choose(path, cell, pair)
+    data = existing_folder(Path(root) if root else None)
+    return LoadedModel(open_chosen(chosen, data, cache_folder(), ProgressPrinter(_console(False)), device))
 
 
 class RecordedExperiment:
@@ -222,6 +278,50 @@ class RecordedExperiment:
         return rows.assign(params=[json.loads(text) for text in rows["params"]]).reset_index(drop=True)
 
     @cached_property
+    def recommendations(self) -> pd.DataFrame:
+        """For each pair the one trial over all methods that saw no target label, chosen without any.
+
+        Columns: ``source``, ``target``, ``method``, ``backbone``, ``params`` (a dict), ``how`` it was chosen (a text),
+        ``score``, ``agreement`` (percent of target samples on which the other methods' choices say the same),
+        ``accuracy`` and ``regret`` to the best trial of any method (in points; NaN without labels), ``collapsed``
+        (whether it predicts at most half of the classes), ``cell`` (for :meth:`load_model`) and ``trial``.
+        """
+        import pandas as pd
+
+        from transfer_sweep.reports.recommendation import recommend
+
+        columns = (
+            "source",
+            "target",
+            "method",
+            "backbone",
+            "params",
+            "how",
+            "score",
+            "agreement",
+            "accuracy",
+            "regret",
+        )
+        rows = [
+            (
+                *pair,
+                each.cell.method,
+                each.cell.protocol.backbone,
+                dict(each.trial.params),
+                each.how,
+                each.score,
+                each.agreement,
+                each.accuracy,
+                each.regret,
+                each.collapsed,
+                f"{each.cell.name}@{each.cell.protocol.backbone}",
+                each.trial.id,
+            )
+            for pair, each in recommend(self._results).items()
+        ]
+        return pd.DataFrame(rows, columns=[*columns, "collapsed", "cell", "trial"])
+
+    @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables of the report, by their captions; numbers where a cell stands for one, else its text."""
         from transfer_sweep.reports import report
@@ -249,9 +349,142 @@ class RecordedExperiment:
 
         return report.render([self._ledger], Format(form), self.criterion, self._everything)
 
+    def load_model(self, cell: str | None = None, *, pair: str | None = None) -> LoadedModel:
+        """A cell's model, see :func:`load_model`; its files need the plug-ins that this was opened with."""
+        return load_model(self.folder, cell, pair=pair, plugins=())
+
     def __repr__(self) -> str:
         states = ", ".join(f"{count} {state}" for state, count in sorted(self._results.states.items()))
         return f"<{self.name}: {len(self._results.trials)} trials ({states}), chosen by {self.criterion}>"
+
+
+class LoadedModel:
+    """A trained model, with all it takes to turn a picture or a vector into a class.
+
+    Args:
+        model: as its file has it.
+    """
+
+    def __init__(self, model: SavedModel) -> None:
+        self._model = model
+
+    @property
+    def cell(self) -> str:
+        """``method:source-target``."""
+        return self._model.trial.cell.name
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The method's hyperparameters."""
+        return dict(self._model.trial.params)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(self._model.classes)
+
+    @property
+    def takes(self) -> str:
+        """``pictures`` or ``vectors``."""
+        return self._model.takes
+
+    def predict(self, inputs: Inputs) -> pd.DataFrame:
+        """Classify pictures, or rows of tables, of the target domain.
+
+        Args:
+            inputs: a path or several, of files or folders, as the command ``predict`` takes them: pictures, or tables
+                of vectors (``.csv``, ``.parquet``, ``.npz``). Or arrays: pictures (n, h, w) grey or (n, h, w, 3) in
+                colour, uint8, or several of different sizes; for a model of vectors, (n, m) numbers as the data set has
+                them.
+
+        Returns:
+            One row an input: ``label``, ``confidence`` (softmax of the logits, 0 to 1), and the runners-up ``label_2``,
+            ``confidence_2``, ``label_3``, ``confidence_3``. Of paths also ``path``, of tables ``row``, and ``error``:
+            why a file has no label.
+
+        Raises:
+            transfer_sweep.UserError: there are no inputs, or arrays of another form; one line.
+        """
+        import pandas as pd
+
+        from transfer_sweep.sweep.trial.predictions import Answer
+
+        tabular = self._model.takes == "vectors"
+        paths = _paths(inputs)
+        if paths is not None:
+            rows = [answer.values(tabular) for answer in self._of_files(paths)]
+            return pd.DataFrame(rows, columns=Answer.columns(tabular))
+        answers = self._of_arrays(inputs)
+        frame = pd.DataFrame([answer.values(False) for answer in answers], columns=Answer.columns(False))
+        return frame.drop(columns=["path", "error"])
+
+    def _of_files(self, paths: Sequence[Path]) -> list[Answer]:
+        from transfer_sweep.datasets.images import pictures
+        from transfer_sweep.datasets.io import tables
+        from transfer_sweep.sweep.progress.live_view import ProgressPrinter
+        from transfer_sweep.sweep.trial import predictions
+
+        tabular = self._model.takes == "vectors"
+        listing = predictions.listed(paths, tables.SUFFIXES if tabular else pictures.SUFFIXES)
+        if not listing.files and not listing.unreadable:
+            raise SweepError(f"there are no {'tables' if tabular else 'pictures'} to predict")
+        return list(predictions.answers(self._model, listing, ProgressPrinter(_console(False))))
+
+    def _of_arrays(self, inputs: Any) -> list[Answer]:
+        import numpy as np
+
+        from transfer_sweep.sweep.trial import predictions
+
+        if not len(inputs):
+            raise SweepError(f"there are no {self._model.takes} to predict")
+        if self._model.takes == "vectors":
+            samples = self._vectors(np.asarray(inputs))
+        else:
+            samples = np.stack([self._picture(np.asarray(each), number) for number, each in enumerate(inputs)])
+        names = list(map(str, range(len(samples))))
+        return list(predictions.of_logits(names, self._model.logits(samples), self._model.classes))
+
+    def _vectors(self, vectors: NDArray[Any]) -> NDArray[Any]:
+        import numpy as np
+
+        width = self._model.file.input_shape[0]
+        if vectors.ndim != 2 or vectors.shape[1] != width or not np.issubdtype(vectors.dtype, np.number):
+            raise SweepError(f"{self.cell} takes numbers (n, {width}), not {vectors.dtype} {vectors.shape}")
+        whole = np.isfinite(vectors).all(axis=1)
+        if not whole.all():
+            raise SweepError(f"row {int(np.argmin(whole))} holds a number that is not finite")
+        return self._model.standardised(vectors)
+
+    def _picture(self, picture: NDArray[Any], number: int) -> NDArray[Any]:
+        import numpy as np
+        from PIL import Image
+
+        from transfer_sweep.datasets.base import DataError
+        from transfer_sweep.datasets.images import pictures
+
+        is_picture = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] in (3, 4))
+        if picture.dtype != np.uint8 or not is_picture or not picture.size:
+            raise SweepError(
+                f"{self.cell} takes pictures (n, h, w) or (n, h, w, 3) of uint8; number {number} is {picture.dtype} "
+                f"{picture.shape}"
+            )
+        try:
+            return self._model.sample(pictures.in_colour(Image.fromarray(picture)).image)
+        except DataError as error:
+            raise SweepError(f"picture {number}: {error}") from None
+
+    def __repr__(self) -> str:
+        return f"<model of {self.cell}: {self.takes} to {len(self.classes)} classes>"
+
+
+def _paths(inputs: Inputs) -> list[Path] | None:
+    """What is to be read; None of arrays."""
+    if isinstance(inputs, str | os.PathLike):
+        return [Path(inputs)]
+    if not isinstance(inputs, Sequence):
+        return None
+    paths = [Path(each) for each in inputs if isinstance(each, str | os.PathLike)]
+    return paths if len(paths) == len(inputs) else None
 
 
 def _use_plugins(files: Sequence[str | os.PathLike[str]] | None) -> None:
@@ -273,11 +506,14 @@ def _written(experiment: Mapping[str, Any], results: Path) -> str:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    from transfer_sweep.sweep.config.loader import with_absolute_paths
+
     name = experiment.get("name")
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
         raise SweepError(f"an experiment that is no file needs a 'name' of letters, digits and _.- (it is {name!r})")
     file = results / name / f"{name}.yaml"
-    content = {key: _plain(value) for key, value in experiment.items() if key != "name"}
+    plain = {key: _plain(value) for key, value in experiment.items() if key != "name"}
+    content = with_absolute_paths(plain, Path())  # those of a file are relative to it
     file.parent.mkdir(parents=True, exist_ok=True)
     yaml = YAML(typ="safe", pure=True)
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]

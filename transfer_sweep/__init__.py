@@ -4,8 +4,8 @@ Installed, its parts are folders inside this one. In a checkout they are the fol
 search path begins with the checkout's root. Either way each module has one name, ``transfer_sweep.<part>…``: under a
 second one, ``except`` would miss errors of what is the same class twice.
 
-For a notebook or a script: ``run`` and ``open`` of :mod:`transfer_sweep.sweep.api` are to be had from here, and are
-imported when they are first asked for.
+For a notebook or a script: ``run``, ``open`` and ``load_model`` of :mod:`transfer_sweep.sweep.api` are to be had from
+here, and are imported when they are first asked for.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from transfer_sweep.sweep.api import load_model as load_model
     from transfer_sweep.sweep.api import open as open
     from transfer_sweep.sweep.api import run as run
 
@@ -44,7 +45,7 @@ class UserError(Exception):
     """What the user can mend, of any part. Its text is one line: the thing, what is allowed, the next step."""
 
 
-_API = ("open", "run")
+_API = ("load_model", "open", "run")
 
 
 def __getattr__(name: str) -> Any:

@@ -69,7 +69,7 @@ def open_picture(path: Path) -> Picture:
         with Image.open(path, formats=_FORMATS) as file:
             file.load()
             _turn_upright(file)
-            return _in_colour(file)
+            return in_colour(file)
     except FileNotFoundError:
         raise PictureError(path, "does not exist") from None
     except MemoryError:
@@ -101,7 +101,12 @@ def _turn_upright(image: Image.Image) -> None:
         return
 
 
-def _in_colour(image: Image.Image) -> Picture:
+def in_colour(image: Image.Image) -> Picture:
+    """An image of any mode as 8-bit RGB, see :func:`open_picture`.
+
+    Raises:
+        ValueError: it has values outside of the range of its mode.
+    """
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         image = _in_eight_bits(image)
     if not image.has_transparency_data:

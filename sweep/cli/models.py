@@ -129,6 +129,7 @@ def export(
     overwrite: Overwrite = False,
     data_root: DataRoot = None,
     results: Results = RESULTS,
+    _plugins: Plugins = None,
 ) -> None:
     """A saved model as one file for use elsewhere: raw pixels or vectors in, logits and probabilities out."""
     from transfer_sweep.sweep.trial import export as exporting

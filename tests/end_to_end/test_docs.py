@@ -18,7 +18,7 @@ from tests.support.loaded import ROOT
 from tests.support.no_plugins import no_plugins
 from transfer_sweep import plugins
 from transfer_sweep.plugins import Kind
-from transfer_sweep.sweep.api import RecordedExperiment
+from transfer_sweep.sweep.api import LoadedModel, RecordedExperiment
 from transfer_sweep.sweep.config import loader
 
 EXTENDING = (ROOT / "docs" / "extending.md").read_text()
@@ -54,7 +54,7 @@ def test_the_groups_of_entry_points_are_those_that_the_page_names() -> None:
     assert re.findall(r'entry-points\."(.*?)"', EXTENDING) == [kind.group for kind in Kind]
 
 
-@pytest.mark.parametrize("function", ["run", "open"])
+@pytest.mark.parametrize("function", ["run", "open", "load_model"])
 def test_the_page_on_the_interface_names_every_argument(function: str) -> None:
     section = API.partition(f"## `transfer_sweep.{function}(")[2].partition("\n## ")[0]
     for name in inspect.signature(getattr(transfer_sweep, function)).parameters:
@@ -62,7 +62,7 @@ def test_the_page_on_the_interface_names_every_argument(function: str) -> None:
 
 
 def test_the_page_on_the_interface_names_every_attribute_of_results() -> None:
-    for name in vars(RecordedExperiment):
+    for name in (*vars(RecordedExperiment), *vars(LoadedModel)):
         assert name.startswith("_") or f"`{name}" in API, name
 
 
