@@ -13,8 +13,10 @@ demo: install  ## run the main job on data that needs no download, and report it
 	$(BIN)/python -m sweep run quickstart
 	$(BIN)/python -m sweep report quickstart
 
+# What starts Ray has all cores to itself: two of them at a time would take longer than one after another.
 test: install  ## the tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not ray"
+	$(BIN)/python -m pytest -m "ray and not slow"
 
 test-all: install  ## the slow ones too
 	$(BIN)/python -m pytest
