@@ -8,6 +8,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.support.pictures import COLOURS, paint
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
@@ -38,3 +40,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("may not mount a small file system here")
     yield place
     subprocess.run(["umount", "--lazy", place], check=True)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A folder with a labelled domain, ``catalog``, and its pictures as another camera has them, ``phone``."""
+    for k, (name, colour) in enumerate(COLOURS.items()):
+        for i in range(14):
+            paint(tmp_path / f"catalog/{name}/{i}.png", colour, 100 * k + i)
+        for i in range(8):
+            paint(tmp_path / f"phone/{name}-{i}.jpg", colour, 1000 + 100 * k + i, dim=0.7)
+    return tmp_path

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import transfer_sweep
 from transfer_sweep.sweep.cli.options import RESULTS, Plugins, Results, err, new_table, out, say
 from transfer_sweep.sweep.environment import cache_folder
 from transfer_sweep.sweep.errors import SweepError
@@ -21,7 +22,7 @@ TABLES = (".csv", ".csv.gz", ".parquet", ".npz")
 
 _FILE = """\
 # Made by `sweep try`; edit it, and `python -m sweep run {file}` runs what is new. See search_spaces/README.md.
-description: {source} to {target}
+description: {description}
 dataset:
   {kind}:
     {source_name}: {source}
@@ -70,36 +71,43 @@ def try_(
     from transfer_sweep.datasets._own import OwnDataset
     from transfer_sweep.sweep.config import loader
     from transfer_sweep.sweep.engine.cluster import Cluster
-    from transfer_sweep.sweep.planning.data import dataset_of
-    from transfer_sweep.sweep.progress.live_view import ProgressPrinter
     from transfer_sweep.sweep.runner import Run, RunOptions
 
-    file = _file(source, target, name, label)
-    experiment = loader.load(str(file))
-    dataset = dataset_of(experiment, None, cache_folder(), ProgressPrinter(err), skip_damaged)
-    assert isinstance(dataset, OwnDataset)
-    for line in _findings(dataset):
-        say(line)
+    known = set(Path().glob("*.yaml"))
+    file = experiment_file(source, target, name, label)
     options = RunOptions(
         results=results, data_root=None, cache=cache_folder(), skip_damaged=skip_damaged, minutes=minutes
     )
-    outcome = Run(experiment, options, err, Cluster(err)).execute()
+    try:
+        sweep = Run(loader.load(str(file)), options, err, Cluster(err))
+    except transfer_sweep.UserError:
+        if file not in known:
+            file.unlink()  # it is about what cannot be
+        raise
+    dataset = sweep.dataset
+    assert isinstance(dataset, OwnDataset)
+    say(f"{file} as it stands" if file in known else f"wrote {file}")
+    for line in _findings(dataset):
+        say(line)
+    outcome = sweep.execute()
     if outcome.interrupted:
         say(f"stopped; `python -m sweep try {source} {target}` continues")
         raise typer.Exit(outcome.exit_code)
-    _answer(results / experiment.name, dataset)
+    _answer(sweep.folder, dataset)
     if outcome.out_of_time:
         say(f"the time is over; `python -m sweep run {file}` goes on")
     raise typer.Exit(outcome.exit_code)
 
 
-def _file(source: Path, target: Path, name: str | None, label: str | None) -> Path:
+def experiment_file(source: Path, target: Path, name: str | None, label: str | None) -> Path:
     """The experiment file: a new one, or that of an earlier try as the user left it.
 
     Raises:
         SweepError: one of the two does not exist, both are the same, they are of different kinds, or a file of that
             name is about other data.
     """
+    from transfer_sweep.sweep.config import loader
+
     for place in (source, target):
         if not place.exists():
             raise SweepError(f"{place} does not exist: name a folder of pictures, or a table ({', '.join(TABLES)})")
@@ -113,10 +121,9 @@ def _file(source: Path, target: Path, name: str | None, label: str | None) -> Pa
         names = [f"{each}_{role}" for each, role in zip(names, ("source", "target"), strict=True)]
     file = Path(f"{name or '_to_'.join(names)}.yaml")
     if file.exists():
-        text = file.read_text(encoding="utf-8")
-        if any(f": {_quoted(place)}\n" not in text for place in (source, target)):
+        paths = {Path(path).resolve() for path in loader.load(str(file)).paths.values()}
+        if not {source.resolve(), target.resolve()} <= paths:
             raise SweepError(f"{file} is there already and about other data: give this try another --name")
-        say(f"{file} as it stands")
         return file
     pictures = kinds[0] == "pictures"
     column = "label_column" if pictures else "label"
@@ -124,6 +131,7 @@ def _file(source: Path, target: Path, name: str | None, label: str | None) -> Pa
     text = _FILE.format(
         file=file,
         kind="folders" if pictures else "tables",
+        description=_quoted(f"{source} to {target}"),
         source=_quoted(source),
         target=_quoted(target),
         source_name=names[0],
@@ -132,7 +140,6 @@ def _file(source: Path, target: Path, name: str | None, label: str | None) -> Pa
         protocol="{backbone: efficientnet_lite0, training: frozen}" if pictures else "{}",
     )
     file.write_text(text, encoding="utf-8")
-    say(f"wrote {file}")
     return file
 
 

@@ -1,0 +1,58 @@
+"""``try``: what it refuses, and the file that it writes."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import CommandLine, assert_refused
+from tests.support.pictures import COLOURS, paint
+from transfer_sweep.sweep.cli.trying import experiment_file
+from transfer_sweep.sweep.config import loader
+
+
+def test_a_try_that_cannot_be_is_refused_in_one_line(
+    shop: Path, sweep: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shop)
+    (shop / "empty").mkdir()
+    (shop / "a.csv").write_text("x,y\n1,cat\n")
+    (shop / "notes.txt").write_text("no table")
+    paint(shop / "one/red/0.png", COLOURS["red"], 1)
+    paint(shop / "odd/purple/0.png", (120, 40, 120), 2)
+    paint(shop / "odd/red/0.png", COLOURS["red"], 3)
+    for arguments, part in {
+        ("catalog", "nowhere"): "nowhere does not exist",
+        ("catalog", "catalog"): "source and target are the same",
+        ("catalog", "a.csv"): "both have to be of one kind",
+        ("catalog", "notes.txt"): "neither a folder nor a table",
+        ("catalog", "empty"): "empty",
+        ("phone", "empty"): "empty",
+        ("one", "phone"): "one class",
+        ("phone", "catalog"): "phone cannot be a source",
+        ("catalog", "odd"): "odd has classes that catalog lacks, which nothing can learn from it: purple",
+    }.items():
+        assert_refused(sweep("try", *arguments, "--results", shop / "results"), part)
+        assert not list(shop.glob("*.yaml"))
+
+
+def test_a_file_about_other_data_is_left_alone(shop: Path, sweep: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(shop)
+    other = "dataset: offline_digits\nmethods: {nearest_neighbor: {}}\n"
+    (shop / "catalog_to_phone.yaml").write_text(other)
+    assert_refused(sweep("try", "catalog", "phone", "--results", shop / "results"), "give this try another --name")
+    assert (shop / "catalog_to_phone.yaml").read_text() == other
+
+
+def test_the_file_of_a_try_names_both_and_may_be_loaded_whatever_their_names(tmp_path: Path) -> None:
+    places = [tmp_path / "it's: a #shop", tmp_path / "phone-at-night"]
+    for place in places:
+        for name, colour in COLOURS.items():
+            paint(place / name / "0.png", colour, 0)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(tmp_path)
+        file = experiment_file(*places, name=None, label=None)
+        loaded = loader.load(str(file))
+        assert experiment_file(*places, name=None, label=None) == file  # the same again
+    assert [Path(path) for path in loaded.paths.values()] == places
+    assert loaded.pairs == (("it_s_a_shop", "phone_at_night"),)
+    assert len(loaded.methods) == 10
