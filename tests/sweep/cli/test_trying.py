@@ -44,15 +44,15 @@ def test_a_file_about_other_data_is_left_alone(shop: Path, sweep: CommandLine, m
 
 
 def test_the_file_of_a_try_names_both_and_may_be_loaded_whatever_their_names(tmp_path: Path) -> None:
-    places = [tmp_path / "it's: a #shop", tmp_path / "phone-at-night"]
-    for place in places:
+    shop, phone = tmp_path / "it's: a #shop", tmp_path / "phone-at-night"
+    for place in (shop, phone):
         for name, colour in COLOURS.items():
             paint(place / name / "0.png", colour, 0)
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(tmp_path)
-        file = experiment_file(*places, name=None, label=None)
+        file = experiment_file(shop, phone, name=None, label=None)
         loaded = loader.load(str(file))
-        assert experiment_file(*places, name=None, label=None) == file  # the same again
-    assert [Path(path) for path in loaded.paths.values()] == places
+        assert experiment_file(shop, phone, name=None, label=None) == file  # the same again
+    assert [Path(path) for path in loaded.paths.values()] == [shop, phone]
     assert loaded.pairs == (("it_s_a_shop", "phone_at_night"),)
     assert len(loaded.methods) == 10
