@@ -41,8 +41,8 @@ methods:
   jda: {n_components: [2, 5, 10, 20], mu: [0.01, 1], iterations: 6}
   mcc: {lr: [0.001, 0.003, 0.01], batch_size: 32}
 """
-# Within which the processes of a dead driver are to be gone. An agent of Ray that finds its raylet dead tries for a
-# minute to tell a driver so.
+# Within which the processes of the last driver killed are to be gone. An agent of Ray that finds its raylet dead tries
+# for a minute to tell the driver so.
 DEATH_SECONDS = 120
 
 
@@ -59,7 +59,7 @@ class Tally:
         trials_repeated: trials that had ended before a kill, and started again.
         numbers_changed: epochs whose numbers are not those of the undisturbed run.
         tables_changed: ends at which trials, states or the order of arrival are not those of the undisturbed run.
-        processes_left: processes that outlived their driver.
+        processes_left: processes of killed drivers that were still there at the end.
         files_left: unfinished files and checkpoints after an end.
     """
 
@@ -131,7 +131,7 @@ def loop(
     file = folder / "kills.yaml"
     file.write_text(EXPERIMENT)
     options = ["--max-concurrent", str(concurrent), *options]
-    chance, tally = random.Random(seed), Tally()
+    chance, tally, orphans = random.Random(seed), Tally(), list[psutil.Process]()
     started = time.perf_counter()
     while not _ended(_driver(file, folder / "undisturbed", options), tally):
         started = time.perf_counter()
@@ -145,7 +145,7 @@ def loop(
         while not ended:
             driver = _driver(file, results, options)
             moment = chance.uniform(0, seconds)
-            killed = tally.kills < kills and _kill(driver, moment, tally)
+            killed = tally.kills < kills and _kill(driver, moment, orphans)
             ended = not killed and _ended(driver, tally)
             after = Snapshot.of(path)
             _compare(before, after, tally)
@@ -163,6 +163,8 @@ def loop(
         tally.tables_changed += not (same if concurrent == 1 else after.ended == set(after.trials))
         tally.files_left += len([*results.rglob("*.part"), *results.rglob("checkpoint_*")])
         say(f"end {tally.runs}: {tally.damage}")
+    _, alive = psutil.wait_procs(orphans, timeout=DEATH_SECONDS)
+    tally.processes_left = len(alive)
     return tally
 
 
@@ -182,16 +184,14 @@ def _ended(driver: subprocess.Popen[str], tally: Tally) -> bool:
     return True
 
 
-def _kill(driver: subprocess.Popen[str], moment: float, tally: Tally) -> bool:
-    """Let a driver live so long, then kill it; whether it lived."""
+def _kill(driver: subprocess.Popen[str], moment: float, orphans: list[psutil.Process]) -> bool:
+    """Let a driver live so long, then kill it; whether it lived. Its processes join the orphans."""
     try:
         driver.wait(moment)
     except subprocess.TimeoutExpired:
-        children = psutil.Process(driver.pid).children(recursive=True)
+        orphans.extend(psutil.Process(driver.pid).children(recursive=True))
         driver.kill()
         driver.wait()
-        _, alive = psutil.wait_procs(children, timeout=DEATH_SECONDS)
-        tally.processes_left += len(alive)
         return driver.returncode < 0
     return False
 

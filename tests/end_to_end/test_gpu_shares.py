@@ -26,10 +26,8 @@ class Made(gpu.Memory):
     def cap(self, fraction):
         if fraction < 0.2: raise torch.OutOfMemoryError(f"CUDA out of memory: {fraction} of it is too little")
 class Breaks(trainable.TransferTrial):
-    def step(self):
-        with open(os.environ["STEPS"], "a") as file: print(self._spec.trial.method, os.getpid(), file=file)
-        return super().step()
     def _one_epoch(self):
+        with open(os.environ["EPOCHS"], "a") as file: print(self._spec.trial.method, os.getpid(), file=file)
         if self._spec.trial.method == "mcc": raise RuntimeError("CUDA error: device-side assert triggered")
         return super()._one_epoch()
 gpu.Memory, tuner.TransferTrial = Made, Breaks
@@ -41,8 +39,8 @@ ray.init = functools.partial(ray.init, num_gpus=1)
 @pytest.mark.slow
 def test_shares_grow_until_they_are_enough_and_a_broken_process_is_not_used_again(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(KINDS_ON_A_GPU)
-    steps = tmp_path / "steps"
-    ended = run(tmp_path, prelude=LOGICAL_GPU, STEPS=str(steps))
+    epochs = tmp_path / "epochs"
+    ended = run(tmp_path, prelude=LOGICAL_GPU, EPOCHS=str(epochs))
     assert ended.returncode == 1, ended.stderr
     trials, _ = read(tmp_path)
     states = trials.groupby("method")["state"].agg(set).to_dict()
@@ -54,7 +52,6 @@ def test_shares_grow_until_they_are_enough_and_a_broken_process_is_not_used_agai
         known = ledger.meta("gpu_memory")
     assert {need["share"] for own in known.values() for need in own.values()} == {enough}
     assert len(known) == 3  # mcc; source_only of two batch sizes
-    pids = [line.split() for line in steps.read_text().splitlines()]
-    for i, (method, pid) in enumerate(pids):
-        if method == "mcc":  # several steps of it would be several attempts
-            assert pid not in [other for _, other in pids[i + 1 :]]
+    pids = [line.split() for line in epochs.read_text().splitlines()]
+    (broke,) = [i for i, (method, _) in enumerate(pids) if method == "mcc"]  # with too small a share it never began
+    assert pids[broke][1] not in [pid for _, pid in pids[broke + 1 :]]

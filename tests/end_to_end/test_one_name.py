@@ -187,14 +187,22 @@ print("seen:", json.dumps([method is registry.get("mcc"), *seen]))
 @pytest.mark.slow
 def test_a_job_that_brings_the_checkout_along_runs_an_experiment(copy: Path, tmp_path: Path) -> None:
     code = f"""
-import json, sys, ray
+import json, sys, time, ray
 from ray.job_submission import JobSubmissionClient, JobStatus
 context = ray.init(num_cpus=2, include_dashboard=True, logging_level="ERROR")
 client = JobSubmissionClient("http://" + context.dashboard_url)
-job = client.submit_job(
-    entrypoint=sys.executable + " -m sweep run only_here --address auto --results {tmp_path}",
-    runtime_env={{"working_dir": "{copy}"}},
-)
+here = "RAY_ADDRESS=" + ray.get_runtime_context().gcs_address  # without it, a job joins any Ray of this machine
+for _ in range(60):
+    try:
+        job = client.submit_job(
+            entrypoint=here + " " + sys.executable + " -m sweep run only_here --address auto --results {tmp_path}",
+            runtime_env={{"working_dir": "{copy}"}},
+        )
+        break
+    except RuntimeError as error:  # the agent that takes jobs starts after the node does
+        if "No available agent" not in str(error):
+            raise
+        time.sleep(1)
 
 async def follow():
     async for lines in client.tail_job_logs(job):
