@@ -40,7 +40,7 @@ class ArtefactPruner:
         planned, states = self._ledger.trials(), self._ledger.states()
         search = planned[planned["role"] == "search"]
         if (
-            self._criterion not in selection.PER_TRIAL
+            selection.compares_trials(self._criterion)
             and not search["state"].isin([*FINISHED, TrialState.FAILED]).all()
         ):
             return

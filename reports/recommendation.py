@@ -1,4 +1,4 @@
-"""The one answer for a pair: which trial of which method to use, chosen without target labels.
+"""The one answer for a pair: which trial of which method to use, chosen without target labels unless some were given.
 
 First each cell's trial by the experiment's criterion, then one of these choices. Scores of different methods are harder
 to compare than those of one method's trials: of eleven rules this is the simplest that costs least on the recorded runs
@@ -14,6 +14,8 @@ A trial that predicts at most half of the classes is taken only where all do, as
 the best trial of any method, on average over pairs (worst pair), in points: Office-31 0.5 (1.2), MNIST ↔ USPS 0.0,
 MNIST → MNIST-M 0.0, ``offline_digits`` 3.4 (7.9), SURF 2.8 (6.1), Amazon reviews 2.4 (6.0). It was picked on these
 runs, so elsewhere it costs more; on far shifts much more can be lost.
+
+Where the experiment chooses by ``target_labels``, all methods are compared by accuracy on these labels instead.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from transfer_sweep.reports import results as ledgers
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.records import Cell, Pair, Trial, planned
 from transfer_sweep.reports.results import COMPARED, Predictions, Results
+from transfer_sweep.reports.selection import TARGET_LABELS
 
 DEEP = "information_maximization"
 """What deep methods are compared by."""
@@ -57,7 +60,9 @@ class Recommendation:
         of_all: whether all methods competed that ran, classical ones too.
         agreement: see :attr:`Choice.agreement`.
         accuracy: on the scored target samples with labels, in percent; NaN where there are none.
-        regret: to the best trial of any method that saw no target labels, in points; NaN without labels.
+        regret: to the best trial of any method that saw no target labels, in points; NaN without labels, and where
+            labels chose.
+        labels: how many samples of the target have labels, where that is recorded.
         predicted: (K,) share of each class among its predictions; None where they are not stored.
         source: (K,) share of each class in the source; None where it is not recorded.
     """
@@ -72,6 +77,7 @@ class Recommendation:
     agreement: float
     accuracy: float
     regret: float
+    labels: int | None
     predicted: NDArray[np.float64] | None
     source: NDArray[np.float64] | None
 
@@ -81,13 +87,28 @@ class Recommendation:
         return self.trial.cell
 
     @property
+    def by_labels(self) -> bool:
+        """Whether labels of the target chose it: then its accuracy flatters, and nothing is known of its regret."""
+        return self.chosen_by == TARGET_LABELS
+
+    @property
     def how(self) -> str:
         """How it was chosen, in words."""
+        if self.by_labels:
+            return self._how_by_labels
         chosen_by, compared_by = (name.replace("_", " ") for name in (self.chosen_by, self.compared_by))
         if self.methods == 1:
             return f"the trial of the only method that competes by {chosen_by}"
         kind = "methods" if self.of_all else "deep methods"
         return f"each method's trial by {chosen_by}, and of those of {self.methods} {kind} the best by {compared_by}"
+
+    @property
+    def _how_by_labels(self) -> str:
+        number = "" if self.labels is None else f"{self.labels:,} "
+        by = f"by accuracy on the {number}label{'s' * (self.labels != 1)} given of {self.trial.pair.target}"
+        if self.methods == 1:
+            return f"the trial of the only method {by}"
+        return f"of the trials of {self.methods} methods the best {by}"
 
     @property
     def shift_of_classes(self) -> float:
@@ -137,7 +158,7 @@ class Ranking:
 def recommend(results: Results | Path) -> dict[Pair, Recommendation]:
     """One trial for each pair on which a method ran that saw no target labels; in plan order.
 
-    Target accuracy takes no part in it.
+    Target accuracy takes no part in it, unless the experiment chooses by ``target_labels``.
 
     Args:
         results: an experiment, or its ledger.
@@ -150,7 +171,7 @@ def recommend(results: Results | Path) -> dict[Pair, Recommendation]:
 
 
 def rankings(results: Results) -> dict[Pair, Ranking]:
-    """The choices of each pair's cells, ranked without target labels; in plan order."""
+    """The choices of each pair's cells, ranked, without target labels unless these chose; in plan order."""
     rows = competitors(results)
     chosen = selection.choose(rows, results.criterion)
     family = results.experiment.get("family", {})
@@ -164,7 +185,7 @@ def rankings(results: Results) -> dict[Pair, Ranking]:
 
 
 def competitors(results: Results) -> pd.DataFrame:
-    """The candidates that may be recommended: on a pair, and without target labels."""
+    """The candidates that may be recommended: on a pair, and trained without target labels."""
     rows = selection.eligible(results.candidates)
     on_a_pair = (rows["source"] != rows["target"]) & ~rows["method"].isin(COMPARED)
     return rows[on_a_pair & results.unsupervised(rows)]
@@ -188,7 +209,11 @@ def compared(choices: pd.DataFrame) -> tuple[str, pd.Series, pd.Series]:
 
 
 def _ranked(results: Results, choices: pd.DataFrame, best: float) -> Ranking:
-    criterion, scores, competes = compared(choices)
+    if results.criterion == TARGET_LABELS:
+        criterion, competes = TARGET_LABELS, pd.Series(data=True, index=choices.index)
+        scores = selection.scores(choices, TARGET_LABELS)
+    else:
+        criterion, scores, competes = compared(choices)
     order = choices.assign(competes=competes, score=scores).sort_values(
         ["competes", "score"], ascending=False, kind="stable"
     )
@@ -211,7 +236,7 @@ def _recommended(results: Results, pair: Pair, ranking: Ranking) -> Recommendati
     (trial,) = planned(first.row.to_frame().T)
     accuracy = float(first.row["target_accuracy"])
     competing = [choice.row["method"] for choice in ranking.choices if choice.competes]
-    counts = results.samples.get(pair.source)
+    counts, of_target = (results.samples.get(domain) for domain in pair)
     return Recommendation(
         trial,
         results.criterion,
@@ -222,7 +247,8 @@ def _recommended(results: Results, pair: Pair, ranking: Ranking) -> Recommendati
         len(competing) == len(ranking.choices),
         first.agreement,
         accuracy,
-        ranking.best_accuracy - accuracy,
+        math.nan if results.criterion == TARGET_LABELS else ranking.best_accuracy - accuracy,
+        None if of_target is None else of_target.labelled,
         first.predicted,
         None if counts is None else counts.shares,
     )

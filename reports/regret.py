@@ -15,7 +15,7 @@ import pandas as pd
 
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.results import COMPARED, Results
-from transfer_sweep.reports.selection import CELL
+from transfer_sweep.reports.selection import CELL, TARGET_LABELS
 
 SUFFIX = ".trials.csv.gz"
 
@@ -37,7 +37,12 @@ def by_chance(pool: pd.DataFrame) -> pd.DataFrame:
 
 
 def means(results: Results) -> tuple[float, float] | None:
-    """The mean regret of the experiment's criterion and of a random choice; None where there was no choice."""
+    """The mean regret of the experiment's criterion and of a random choice.
+
+    None where there was no choice, or where target labels made it: what choosing without them costs is not known then.
+    """
+    if results.criterion == TARGET_LABELS:
+        return None
     trials = pool(results)
     if trials.empty:
         return None

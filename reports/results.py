@@ -254,7 +254,7 @@ def read_open(ledger: Ledger, criterion: str | None = None, everything: bool = F
     trials = ledger.trials(everything)
     trials = _with_protocol(trials[~trials["id"].isin(outdated)])
     candidates = _with_protocol(selection.candidates(ledger, everything))
-    if criterion not in selection.PER_TRIAL:
+    if selection.compares_trials(criterion):
         candidates = selection.with_derived(candidates)
     records = _judged(name, experiment, trials, candidates, criterion)
     epochs = ledger.history(records[records["selection"] == criterion]["trial"])

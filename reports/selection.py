@@ -2,7 +2,8 @@
 
 A criterion is computed without target labels; ``oracle`` chooses by target accuracy and is for reporting only. A
 trial scores itself by most criteria; some compare the trials of a cell, and can choose but not stop. Which there are,
-:mod:`transfer_sweep.reports.criteria` says, a file each.
+:mod:`transfer_sweep.reports.criteria` says, a file each. Where the user gave labels of a part of the target,
+``target_labels`` chooses by them: it is no criterion, and can neither stop nor be offered where they were not given.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ DEFAULT = "information_maximization"
 STOPPING = "information_maximization"
 """What early stopping compares where the criterion that chooses cannot stop."""
 ORACLE = "oracle"
+TARGET_LABELS = "target_labels"
+"""Chooses by accuracy on the labels that the user gave of the target. What it chooses is no unsupervised result."""
 
 CRITERIA: Mapping[str, str] = registry.Selected(lambda each: each.text)
 """Everything that can choose, and what it is."""
@@ -166,6 +169,20 @@ def stopping_criterion_for(criterion: str) -> str:
     return criterion if criterion in PER_TRIAL else STOPPING
 
 
+def describe(name: str) -> str:
+    """What chooses, in words: one of :data:`CRITERIA`, or ``target_labels``.
+
+    Raises:
+        KeyError: there is no such criterion.
+    """
+    return "accuracy on the labels that were given of the target" if name == TARGET_LABELS else CRITERIA[name]
+
+
+def compares_trials(criterion: str) -> bool:
+    """Whether a trial's value by a criterion depends on other trials, so that each new one may change a choice."""
+    return criterion in ENSEMBLES or criterion in RANKED
+
+
 def parts_of(criterion: str) -> tuple[str, ...]:
     """The criteria whose ranks a criterion is the mean of; itself where it is none of :data:`RANKED`."""
     return RANKED[criterion].parts if criterion in RANKED else (criterion,)
@@ -207,7 +224,8 @@ def choose(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataFrame:
 
     Args:
         candidates: see :func:`candidates`.
-        criterion: one of :data:`CRITERIA`, or ``oracle``: the highest target accuracy.
+        criterion: one of :data:`CRITERIA`; ``target_labels``, which ranks as they do, by target accuracy; or
+            ``oracle``: the highest target accuracy, be the trial collapsed.
 
     Returns:
         One row of ``candidates`` a cell, in plan order, with the columns ``selection`` (the criterion) and
@@ -216,7 +234,7 @@ def choose(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataFrame:
     Raises:
         UnknownNameError: there is no such criterion; it is a KeyError.
     """
-    if criterion not in (*CRITERIA, ORACLE):
+    if criterion not in (*CRITERIA, TARGET_LABELS, ORACLE):
         raise plugins.unknown(plugins.Kind.CRITERIA, criterion, CRITERIA)
     rows = _competing(candidates)
     rows = rows.assign(selection=criterion, score=scores(rows, criterion))
@@ -243,8 +261,10 @@ def values(rows: pd.DataFrame, criterion: str) -> pd.Series:
 
     Args:
         rows: candidates of one seed a cell.
-        criterion: one of :data:`CRITERIA`.
+        criterion: one of :data:`CRITERIA`, or ``target_labels``.
     """
+    if criterion == TARGET_LABELS:
+        return rows["target_accuracy"]
     if criterion in RANKED:
         cells = [rows[name] for name in CELL]
         ranks = [scores(rows, part).groupby(cells).rank(pct=True).to_numpy() for part in parts_of(criterion)]

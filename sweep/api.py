@@ -279,12 +279,13 @@ class RecordedExperiment:
 
     @cached_property
     def recommendations(self) -> pd.DataFrame:
-        """For each pair the one trial over all methods that saw no target label, chosen without any.
+        """For each pair the one trial over all methods that saw no target label, chosen without any unless they choose.
 
         Columns: ``source``, ``target``, ``method``, ``backbone``, ``params`` (a dict), ``how`` it was chosen (a text),
         ``score``, ``agreement`` (percent of target samples on which the other methods' choices say the same),
-        ``accuracy`` and ``regret`` to the best trial of any method (in points; NaN without labels), ``collapsed``
-        (whether it predicts at most half of the classes), ``cell`` (for :meth:`load_model`) and ``trial``.
+        ``accuracy`` and ``regret`` to the best trial of any method (in points; NaN without labels, and where they
+        chose), ``collapsed`` (whether it predicts at most half of the classes), ``cell`` (for :meth:`load_model`) and
+        ``trial``.
         """
         import pandas as pd
 

@@ -25,6 +25,7 @@ from transfer_sweep.sweep.engine.passes import Engine, PassEnd, TimeBudget
 from transfer_sweep.sweep.engine.tuner import MAX_FAILURES
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import strategies, trials
+from transfer_sweep.sweep.planning.choosing import with_labels_given
 from transfer_sweep.sweep.planning.data import DataRecord, dataset_of
 from transfer_sweep.sweep.planning.filters import Filter
 from transfer_sweep.sweep.planning.forecast import Forecast, forecast
@@ -104,7 +105,7 @@ class Run:
     def __init__(
         self, experiment: Experiment, options: RunOptions, console: Console, cluster: Cluster | None = None
     ) -> None:
-        self.experiment, self.options, self.console = experiment, options, console
+        self.options, self.console = options, console
         self.folder = (options.results / experiment.name).absolute()
         self.dataset = dataset_of(
             experiment, options.data_root, options.cache, ProgressPrinter(console), options.skip_damaged
@@ -114,6 +115,7 @@ class Run:
             raise SweepError(
                 f"--only leaves no trial of {experiment.name}: no such method runs on such a pair, or data is missing"
             )
+        self.experiment, self._choosing = with_labels_given(experiment, self.search, self.dataset)
         self.cluster = cluster or Cluster(console)
         self._data = DataRecord(experiment.name, self.dataset)
         self._given_up: set[str] = set()
@@ -131,6 +133,8 @@ class Run:
         """
         experiment, options = self.experiment, self.options
         self._budget = None if options.minutes is None else TimeBudget(options.minutes)
+        if self._choosing:
+            self._say(self._choosing)
         with Ledger(self.folder / FILE, write=True) as ledger:
             if options.fresh:
                 ledger.forget(ledger.ids(self._is_of_plan))

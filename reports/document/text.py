@@ -53,6 +53,10 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
+FLATTERS = "Accuracy on labels that chose flatters: on the rest of the target it is likely to be lower."
+"""What is said beside accuracies on the labels by which trials were chosen."""
+
+
 def criterion_name(name: str) -> str:
     """A criterion as prose has it."""
     return name.replace("_", " ")

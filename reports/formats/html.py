@@ -23,7 +23,7 @@ from transfer_sweep.reports.document import plotting
 from transfer_sweep.reports.document.elements import Block, Cell, Drawing, Heading, Table
 from transfer_sweep.reports.document.text import criterion_name
 from transfer_sweep.reports.results import Results
-from transfer_sweep.reports.selection import CRITERIA, ORACLE
+from transfer_sweep.reports.selection import ORACLE, describe
 
 _SHADE = 45  # percent of the shade's colour behind the best of a column: letters stay readable on it
 
@@ -49,7 +49,7 @@ def choices(results: Results) -> list[Choice]:
     Where no target has labels there is no oracle.
     """
     oracle = Choice(ORACLE, ORACLE, "the best target accuracy at the last epoch; for reporting only")
-    criteria = [Choice(name, criterion_name(name), CRITERIA[name]) for name in results.criteria]
+    criteria = [Choice(name, criterion_name(name), describe(name)) for name in results.criteria]
     return [*criteria, oracle] if results.has_labels else criteria
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from transfer_sweep.reports.document.elements import Block, Cell, Drawing, Heading, Table
 from transfer_sweep.reports.document.plotting import blank
 from transfer_sweep.reports.document.text import (
+    FLATTERS,
     MISSING,
     UNFINISHED,
     average,
@@ -34,7 +35,7 @@ from transfer_sweep.reports.document.text import (
 from transfer_sweep.reports.results import METHOD, by_method, in_pairs, pairs_of
 from transfer_sweep.reports.sections.context import Context, Group
 from transfer_sweep.reports.sections.registry import Part, Place
-from transfer_sweep.reports.selection import ORACLE
+from transfer_sweep.reports.selection import ORACLE, TARGET_LABELS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,6 +101,8 @@ def matrix(group: Group, chosen_by: str, access: str = "none") -> Table | None:
     notes = [*legend(pairs), *group.averaged_over(pairs)]
     if records["unfinished"].any():
         notes.append(f"{UNFINISHED} the search of this cell is not finished.")
+    if chosen_by == TARGET_LABELS:
+        notes.append(FLATTERS)
     how = "the oracle (best target accuracy; for reporting only)" if chosen_by == ORACLE else criterion_name(chosen_by)
     caption = f"Target accuracy in percent, {_SEEING.get(access, '')}chosen by {how}"
     align = "ll" + "l" * len(seen) + "r" * (len(pairs) + 1)

@@ -9,11 +9,11 @@ import pandas as pd
 
 from transfer_sweep.reports import regret, selection
 from transfer_sweep.reports.document.elements import Block, Cell, Heading, Table
-from transfer_sweep.reports.document.text import MISSING, criterion_name, percent
+from transfer_sweep.reports.document.text import FLATTERS, MISSING, criterion_name, percent
 from transfer_sweep.reports.results import Results, dicts
 from transfer_sweep.reports.sections.context import Context
 from transfer_sweep.reports.sections.registry import Part, Place
-from transfer_sweep.reports.selection import CRITERIA
+from transfer_sweep.reports.selection import CRITERIA, TARGET_LABELS
 
 PLACE = Place(Part.BACKGROUND, 20)
 
@@ -30,19 +30,7 @@ def blocks(context: Context) -> Iterator[Block]:
 
 
 def _rules(results: Results) -> str:
-    transductive = results.records["transductive"].any()
-    seen = (
-        "the unlabelled target samples, which are also the scored ones"
-        if transductive
-        else "the unlabelled target training samples"
-    )
-    blind = "no label of a scored sample" if results.records["few"].any() else "no target label"
-    rules = (
-        f"Inside each cell (method × pair) the trial with the best {criterion_name(results.criterion)} "
-        f"({CRITERIA[results.criterion]}) at its last epoch is taken, trials that were stopped early included; "
-        f"one that predicts at most half of the classes wins only where all do. Criteria look at {seen}; {blind} "
-        "takes part."
-    )
+    rules = _by_labels() if results.criterion == TARGET_LABELS else _without_labels(results)
     if not results.has_labels:
         return rules
     return rules + (
@@ -53,6 +41,30 @@ def _rules(results: Results) -> str:
     )
 
 
+def _by_labels() -> str:
+    return (
+        "Inside each cell (method × pair) the trial with the best accuracy on the labels that were given of the target "
+        "is taken, at its last epoch, trials that were stopped early included; one that predicts at most half of the "
+        f"classes wins only where all do. The labels that chose are those that accuracy is measured on. {FLATTERS}"
+    )
+
+
+def _without_labels(results: Results) -> str:
+    transductive = results.records["transductive"].any()
+    seen = (
+        "the unlabelled target samples, which are also the scored ones"
+        if transductive
+        else "the unlabelled target training samples"
+    )
+    blind = "no label of a scored sample" if results.records["few"].any() else "no target label"
+    return (
+        f"Inside each cell (method × pair) the trial with the best {criterion_name(results.criterion)} "
+        f"({selection.describe(results.criterion)}) at its last epoch is taken, trials that were stopped early "
+        "included; one that predicts at most half of the classes wins only where all do. Criteria look at "
+        f"{seen}; {blind} takes part."
+    )
+
+
 def table(results: Results) -> Table | None:
     """What choosing by each criterion costs against the oracle, over the cells where there was a choice."""
     pool = regret.pool(results)
@@ -60,6 +72,8 @@ def table(results: Results) -> Table | None:
         return None
     rows = []
     for name in results.criteria:
+        if name == TARGET_LABELS:
+            continue  # by the same labels as the oracle
         cells = selection.regret(pool, name)
         worst = max(dicts(cells.dropna(subset="regret")), key=lambda cell: cell["regret"], default=None)
         mark = " (used here)" if name == results.criterion else ""

@@ -8,17 +8,27 @@ from collections.abc import Iterator
 
 from transfer_sweep.reports import recommendation
 from transfer_sweep.reports.document.elements import Block, Cell, Heading, Table
-from transfer_sweep.reports.document.text import MISSING, counted, criterion_name, names_of, params_text, percent
+from transfer_sweep.reports.document.text import (
+    FLATTERS,
+    MISSING,
+    counted,
+    criterion_name,
+    names_of,
+    params_text,
+    percent,
+)
 from transfer_sweep.reports.ledger.records import Pair
 from transfer_sweep.reports.recommendation import ANY, DEEP, TOO_FAR, Choice, Recommendation
 from transfer_sweep.reports.results import METHOD, Results
 from transfer_sweep.reports.sections.context import Context
 from transfer_sweep.reports.sections.hyperparameters import param_summaries
 from transfer_sweep.reports.sections.registry import Part, Place
+from transfer_sweep.reports.selection import TARGET_LABELS
 
 PLACE = Place(Part.OPENING, 30)
 
 _COLLAPSED = " (collapsed)"
+_ACCURACY = "accuracy on the labels that chose, %"
 
 
 def blocks(context: Context) -> Iterator[Block]:
@@ -35,6 +45,11 @@ def blocks(context: Context) -> Iterator[Block]:
 def _prose(found: dict[Pair, Recommendation]) -> str:
     ways = list(dict.fromkeys(each.how for each in found.values()))
     chosen = "; or ".join(ways)
+    if any(each.by_labels for each in found.values()):
+        return (
+            f"One trial a pair, over all methods that are trained without target labels, chosen by target labels: "
+            f"{chosen}. {FLATTERS}"
+        )
     cost = [each.regret for each in found.values() if not math.isnan(each.regret)]
     text = f"One trial a pair, over all methods that see no target label, and chosen without one: {chosen}."
     if not cost:
@@ -56,11 +71,13 @@ def table(results: Results, found: dict[Pair, Recommendation]) -> Table:
     names = names_of(recommendation.competitors(results))
     parts = results.candidates.set_index("id")[METHOD]
     several = len({each.compared_by for each in found.values()}) > 1
-    accuracies = any(not math.isnan(each.accuracy) for each in found.values())
+    by_labels = results.criterion == TARGET_LABELS
+    # Where labels chose, the score is the accuracy.
+    accuracies = not by_labels and any(not math.isnan(each.accuracy) for each in found.values())
     rows: list[list[Cell | str]] = []
     for pair, each in found.items():
         key = tuple(parts.loc[each.trial.id])
-        score = percent(each.score, digits=3) + _COLLAPSED * each.collapsed
+        score = percent(each.score, digits=1 if by_labels else 3) + _COLLAPSED * each.collapsed
         row: list[Cell | str] = [
             f"{pair.source} → {pair.target}",
             names[key],
@@ -74,7 +91,7 @@ def table(results: Results, found: dict[Pair, Recommendation]) -> Table:
         "pair",
         "method",
         "params",
-        "score" if several else criterion_name(compared_by),
+        "score" if several else _ACCURACY if by_labels else criterion_name(compared_by),
         "agreement, %",
         *(["target accuracy, %", "regret, points"] if accuracies else []),
     ]
@@ -82,6 +99,8 @@ def table(results: Results, found: dict[Pair, Recommendation]) -> Table:
         "Agreement: on how many target samples the method predicts what another method's chosen trial does, the mean "
         "over the others."
     ]
+    if by_labels:
+        notes.append(FLATTERS)
     if accuracies:
         notes.append(
             "Accuracy is of this one trial; regret is to the best trial of any method that sees no target label. Both "
@@ -103,7 +122,7 @@ def warnings(found: dict[Pair, Recommendation]) -> Iterator[str]:
 
 
 def ranking(results: Results, pair: Pair) -> Table:
-    """The methods on a pair in the order in which they would be chosen, without target labels.
+    """The methods on a pair in the order in which they would be chosen, without target labels unless these choose.
 
     Args:
         results: the experiment.
@@ -136,8 +155,13 @@ def ranking(results: Results, pair: Pair) -> Table:
             f"{counted(apart, 'classical method')} without a place: their {criterion_name(DEEP)} cannot be compared "
             "with that of deep methods."
         )
+    how = f"{criterion_name(found.compared_by)}, without target labels"
+    if found.compared_by == TARGET_LABELS:
+        how = f"accuracy on the labels given of {pair.target}"
+        notes.append(FLATTERS)
+    accuracy = _ACCURACY if found.compared_by == TARGET_LABELS else "target accuracy, %"
     return Table(
-        f"Methods on {pair.source} → {pair.target}, by {criterion_name(found.compared_by)}, without target labels",
+        f"Methods on {pair.source} → {pair.target}, by {how}",
         [
             "place",
             "method",
@@ -146,7 +170,7 @@ def ranking(results: Results, pair: Pair) -> Table:
             "agreement, %",
             "predicted classes",
             "seconds",
-            *(["target accuracy, %"] if accuracies else []),
+            *([accuracy] if accuracies else []),
         ],
         rows,
         "rll" + "r" * (len(criteria) + 3 + accuracies),

@@ -9,12 +9,12 @@ import pandas as pd
 from transfer_sweep.reports import regret
 from transfer_sweep.reports.comparison import Comparison
 from transfer_sweep.reports.document.elements import Block, Heading
-from transfer_sweep.reports.document.text import counted, criterion_name, names_of, percent
+from transfer_sweep.reports.document.text import FLATTERS, counted, criterion_name, names_of, percent
 from transfer_sweep.reports.ledger.records import FINISHED, TrialState
 from transfer_sweep.reports.results import Results, by_method, pairs_of
 from transfer_sweep.reports.sections.context import Context, Group
 from transfer_sweep.reports.sections.registry import Part, Place
-from transfer_sweep.reports.selection import CELL, ORACLE
+from transfer_sweep.reports.selection import CELL, ORACLE, TARGET_LABELS
 
 PLACE = Place(Part.OPENING, 10)
 
@@ -86,6 +86,9 @@ def _best(group: Group, criterion: str) -> Iterator[str]:
     )
     if best != "source_only" and "source_only" in chosen:
         text += f" (source_only {percent(chosen['source_only'])} %)"
+    if criterion == TARGET_LABELS:  # by the oracle it would be the same, but for collapsed trials
+        yield f"{text}. {FLATTERS}"
+        return
     top = max(by_oracle, key=lambda name: by_oracle[name])
     yield f"{text}; by the oracle it is **{top}** with {percent(by_oracle[top])} %."
 

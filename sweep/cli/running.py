@@ -90,7 +90,7 @@ def run(
     sweep = Run(experiment, options, err, cluster)
     if loader.profiles(name):
         say(f"profile {chosen}: {why_profile}")
-    err.print(_plan_table(sweep, experiment))
+    err.print(_plan_table(sweep, sweep.experiment))
     for why_skipped, pairs in by_reason(sweep.skipped).items():
         say(f"skipped {', '.join(pairs)}: {why_skipped}")
     if not dry_run:

@@ -64,8 +64,9 @@ def check(experiment: Experiment, source: SourceFile) -> None:
         raise SweepError(f"{source.at(('dataset',))}: unknown dataset {experiment.dataset!r}{hint}")
     dataset = dataset_registry.get(experiment.dataset)
     _check_options(experiment, dataset, source)
-    if experiment.criterion not in selection.CRITERIA:
-        hint = nearest(experiment.criterion, selection.CRITERIA)
+    choosing = (*selection.CRITERIA, selection.TARGET_LABELS)
+    if experiment.criterion not in choosing:
+        hint = nearest(experiment.criterion, choosing)
         raise SweepError(f"{source.at(('criterion',))}: unknown criterion {experiment.criterion!r}{hint}")
     stopping = experiment.early_stopping.criterion
     if stopping is not None and stopping not in selection.PER_TRIAL:

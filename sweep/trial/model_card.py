@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.algorithms.shallow._base import ShallowMethod
-from transfer_sweep.reports.selection import CRITERIA
+from transfer_sweep.reports.selection import TARGET_LABELS, describe
 from transfer_sweep.sweep.trial.export import FILES, Check, side
 from transfer_sweep.sweep.trial.forms import ExportFormat
 from transfer_sweep.sweep.trial.saved_model import Chosen, SavedModel
@@ -168,17 +168,18 @@ def _target_labels(model: SavedModel, access: str) -> str:
 def _choice(chosen: Chosen) -> str:
     among = f"{chosen.candidates} trials" if chosen.candidates > 1 else "the one trial there is"
     over = f"Its cell among those of its pair: {chosen.recommended}. " if chosen.recommended else ""
-    free = (
-        "No target label was used, neither to train nor to choose."
-        if chosen.label_free
-        else "Target labels were used to train: it is no unsupervised result."
-    )
-    found = (
-        "The target has no labels to score it by."
-        if math.isnan(chosen.accuracy)
-        else f"On the target's labelled samples, which chose nothing, it is right in {chosen.accuracy:.2f} %."
-    )
-    return f"By {chosen.criterion} ({CRITERIA[chosen.criterion]}), among {among} of its cell. {over}{free} {found}"
+    by_labels = chosen.criterion == TARGET_LABELS
+    if chosen.label_free:
+        free = "No target label was used, neither to train nor to choose."
+    else:
+        free = f"Target labels were used to {'choose' if by_labels else 'train'}: it is no unsupervised result."
+    if math.isnan(chosen.accuracy):
+        found = "The target has no labels to score it by."
+    elif by_labels:
+        found = f"On these labels it is right in {chosen.accuracy:.2f} %, which flatters: they chose it."
+    else:
+        found = f"On the target's labelled samples, which chose nothing, it is right in {chosen.accuracy:.2f} %."
+    return f"By {chosen.criterion} ({describe(chosen.criterion)}), among {among} of its cell. {over}{free} {found}"
 
 
 def _by_distance(model: SavedModel) -> bool:

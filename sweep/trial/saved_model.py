@@ -311,7 +311,9 @@ def choose(folder: Path, cell: str | None = None, pair: str | None = None) -> Ch
         model=folder / model,
         criterion=cells.criterion,
         candidates=int(same.sum()),
-        label_free=record["declared_access"] == "none" and trial.protocol.few is None,
+        label_free=record["declared_access"] == "none"
+        and trial.protocol.few is None
+        and cells.criterion != selection.TARGET_LABELS,
         accuracy=math.nan if accuracy_found is None else float(accuracy_found),
         weights=Path(weights) if weights else None,
         checksums={name: text for name, text in cells.checksums.items() if name in trial.pair},

@@ -84,6 +84,28 @@ def test_regret_is_to_the_best_trial_of_any_method_even_one_that_was_not_chosen(
     assert (found.methods, found.of_all) == (2, False)
 
 
+def test_where_labels_of_the_target_choose_all_methods_compete_by_accuracy_on_them(tmp_path: Path) -> None:
+    runs = [
+        one("dann", 70, 1.5, 0.9),
+        one("dann", 84, 1.0, 0.5),
+        one("cdan", 60, 2.0, 0.5),
+        one("coral", 90, 0, 0),
+        one("linear_svm", 99, 9.0, 0.9, seen=0.1),  # all in one class, which most labels may be of
+    ]
+    given = {"webcam": {"total": 500, "by_class": [60, 60, 0]}}
+    path = experiment(tmp_path, runs, samples=given, family=FAMILIES, criterion="target_labels")
+    found = recommend(path)[AW]
+    assert (found.trial.method, found.chosen_by, found.compared_by) == ("coral", "target_labels", "target_labels")
+    assert (found.score, found.accuracy, found.methods, found.of_all) == (90.0, 90.0, 4, True)
+    assert math.isnan(found.regret)
+    assert found.how == "of the trials of 4 methods the best by accuracy on the 120 labels given of webcam"
+
+
+def test_labels_that_chose_are_not_counted_where_their_number_is_not_recorded(tmp_path: Path) -> None:
+    path = experiment(tmp_path, [one("dann", 70, 1.5, 0.9)], criterion="target_labels")
+    assert recommend(path)[AW].how == "the trial of the only method by accuracy on the labels given of webcam"
+
+
 def test_agreement_is_with_the_choices_of_the_other_methods(tmp_path: Path) -> None:
     runs = [
         one("dann", 70, 1.5, 0.5, predicted=[0, 1, 2, 2]),

@@ -52,6 +52,26 @@ def test_each_cell_gets_the_trial_with_the_best_criterion_and_the_oracle_the_mos
     assert lr(selection.choose(table, "oracle"), "dann") == [0.03] * 3
 
 
+def test_labels_that_were_given_choose_the_most_accurate_trial_that_did_not_collapse(tmp_path: Path) -> None:
+    runs = [
+        Run("dann", *PAIRS[0], {"lr": 0.1}, [(90, 1.0, 1.0)]),
+        Run("dann", *PAIRS[0], {"lr": 0.2}, [(80, 2.0, 1.0)]),
+        Run("dann", *PAIRS[0], {"lr": 0.3}, [(95, 3.0, 0.1)]),
+        Run("dann", *PAIRS[0], {"lr": 0.4}, [(math.nan, 4.0, 1.0)]),
+    ]
+    rows = read(tmp_path, runs)
+    assert lr(selection.choose(rows, selection.TARGET_LABELS), "dann") == [0.1]
+    assert selection.regret(rows, selection.TARGET_LABELS)["chosen"].tolist() == [90.0]
+
+
+def test_labels_that_were_given_are_no_criterion_and_stop_nothing(table: pd.DataFrame) -> None:
+    assert selection.TARGET_LABELS not in selection.CRITERIA
+    assert selection.TARGET_LABELS not in selection.available(table)
+    assert selection.stopping_criterion_for(selection.TARGET_LABELS) == selection.DEFAULT
+    assert selection.describe(selection.DEFAULT) == selection.CRITERIA[selection.DEFAULT]
+    assert "labels" in selection.describe(selection.TARGET_LABELS)
+
+
 def test_confirmation_runs_do_not_compete(table: pd.DataFrame) -> None:
     assert set(selection.choose(table, "oracle")["role"]) == {"search"}
     assert 84 not in set(selection.choose(table, "oracle")["target_accuracy"])

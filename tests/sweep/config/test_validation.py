@@ -101,6 +101,14 @@ def test_what_is_wrong_is_said_in_one_line_with_the_place(
         assert part in message
 
 
+def test_labels_given_of_the_target_may_choose_but_not_stop(tmp_path: Path) -> None:
+    chosen = loader.load(write(tmp_path, EXPERIMENT.replace("epochs: 9", "criterion: target_labels")))
+    assert chosen.criterion == "target_labels"
+    stopped = EXPERIMENT.replace("epochs: 9", "early_stopping: {criterion: target_labels}")
+    with pytest.raises(SweepError, match="no criterion 'target_labels' that can stop"):
+        loader.load(write(tmp_path, stopped))
+
+
 def test_a_published_network_takes_no_params_of_a_bottleneck(tmp_path: Path) -> None:
     text = (
         "dataset: offline_digits\nprotocol: {backbone: digit_network, training: scratch}\n"

@@ -23,6 +23,7 @@ from transfer_sweep.sweep.planning.data import dataset_of
 from transfer_sweep.sweep.planning.trials import search
 from transfer_sweep.sweep.trial import inputs
 from transfer_sweep.sweep.trial.model_files import Preparation, save_model
+from transfer_sweep.sweep.trial.saved_model import choose
 from transfer_sweep.sweep.trial.task import TaskConfig, build_trial
 
 EXPERIMENT = """\
@@ -210,6 +211,23 @@ def test_an_export_says_what_it_is_and_repeats_the_predictions(
         assert part in card
     assert_refused(sweep(*call), "holds model.pt already", "--overwrite")
     assert sweep(*call, "--overwrite").code == 0
+
+
+def test_a_model_that_target_labels_chose_says_so(sweep: CommandLine, results: Path, tmp_path: Path) -> None:
+    shutil.copytree(results / "few", tmp_path / "few")
+    with Ledger(tmp_path / "few" / "ledger.sqlite", write=True) as ledger:
+        ledger.set_meta("experiment", {**(ledger.meta("experiment") or {}), "criterion": "target_labels"})
+        accuracies = ledger.outcomes().set_index("method")["target_accuracy"].astype(float)
+    out = tmp_path / "out"
+    code, _, err = sweep("export", "few", "--results", tmp_path, "--format", "safetensors", "--out", out)
+    assert code == 0, err
+    (card,) = out.glob("*.md")
+    text = card.read_text()
+    assert f"On these labels it is right in {accuracies.max():.2f} %, which flatters: they chose it." in text
+    assert "Target labels were used to choose: it is no unsupervised result." in text
+    assert "No target label was used" not in text
+    assert not choose(tmp_path / "few").label_free
+    assert choose(results / "few").label_free
 
 
 def test_what_cannot_be_used_gets_one_line(sweep: CommandLine, pictures: list[Path], tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""What chooses the trials of the user's own data: labels of a part of the target, where they were given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from transfer_sweep.datasets.base import Dataset
+from transfer_sweep.reports.ledger.records import Trial
+from transfer_sweep.reports.selection import TARGET_LABELS
+from transfer_sweep.sweep.config.schema import Experiment
+from transfer_sweep.sweep.errors import SweepError
+
+
+def with_labels_given(experiment: Experiment, trials: Sequence[Trial], dataset: Dataset) -> tuple[Experiment, str]:
+    """The experiment with what chooses its trials, and a line that says so where labels of a part were given.
+
+    Such labels choose unless the file names a criterion itself, or some target of the trials has all labels or none:
+    numbers of one experiment are chosen in one way.
+
+    Args:
+        experiment: as the file has it.
+        trials: its search trials whose data is there.
+        dataset: its data.
+
+    Raises:
+        SweepError: the file says that labels are to choose, and a target has none.
+        DataError: the user's own data cannot be read.
+    """
+    targets = list(dict.fromkeys(trial.pair.target for trial in trials))
+    if experiment.criterion == TARGET_LABELS:
+        for target in targets:
+            if not dataset.known_classes(target):
+                raise SweepError(f"criterion: {TARGET_LABELS} chooses by labels of each target, and {target} has none")
+    if not dataset.of_user or "criterion" in experiment.model_fields_set:
+        return experiment, ""
+    partly = [target for target in targets if dataset.known_classes(target) and not dataset.wholly_labelled(target)]
+    if not partly:
+        return experiment, ""
+    names = ", ".join(partly)
+    if partly == targets:
+        return experiment.model_copy(update={"criterion": TARGET_LABELS}), (
+            f"the labels given of {names} choose, and train nothing: accuracy on them flatters; "
+            f"`criterion: {experiment.criterion}` chooses without them"
+        )
+    return experiment, (
+        f"the labels given of {names} are for reporting only, since not all targets have some and lack some: "
+        f"{experiment.criterion} chooses"
+    )

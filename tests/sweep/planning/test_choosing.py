@@ -1,0 +1,78 @@
+"""Labels of a part of the target choose the trials of the user's own data, unless they are not to."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tests.support import plans
+from tests.sweep.planning.test_data import Own
+from transfer_sweep.datasets.offline_digits import OfflineDigits
+from transfer_sweep.reports.ledger.records import Trial
+from transfer_sweep.sweep.config.schema import Experiment
+from transfer_sweep.sweep.errors import SweepError
+from transfer_sweep.sweep.planning.choosing import with_labels_given
+from transfer_sweep.sweep.runner import Run, RunOptions
+
+DEFAULT = "information_maximization"
+
+
+def _experiment(**others: Any) -> Experiment:
+    return Experiment.model_validate({"name": "mine", "dataset": "own", "methods": {"dann": {}}, **others})
+
+
+def _trials(*targets: str) -> list[Trial]:
+    return [plans.trial(target, "dann", "shop", target) for target in targets]
+
+
+def test_labels_of_a_part_of_each_target_choose_and_a_line_says_so() -> None:
+    experiment, line = with_labels_given(_experiment(), _trials("half"), Own())
+    assert experiment.criterion == "target_labels"
+    assert experiment.stopping_criterion == DEFAULT
+    assert "labels given of half choose" in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(("other", "of"), [("phone", "all"), ("heap", "none")])
+def test_where_another_target_has_all_labels_or_none_they_are_for_reporting_only(other: str, of: str) -> None:
+    experiment, line = with_labels_given(_experiment(), _trials("half", other), Own())
+    assert experiment.criterion == DEFAULT, of
+    assert "labels given of half are for reporting only" in line
+
+
+def test_without_labels_of_a_part_nothing_is_said() -> None:
+    for targets in (["phone"], ["heap"], ["phone", "heap"]):
+        experiment, line = with_labels_given(_experiment(), _trials(*targets), Own())
+        assert (experiment.criterion, line) == (DEFAULT, "")
+
+
+def test_a_criterion_that_the_file_names_stays() -> None:
+    for criterion in (DEFAULT, "entropy", "target_labels"):
+        experiment, line = with_labels_given(_experiment(criterion=criterion), _trials("half"), Own())
+        assert (experiment.criterion, line) == (criterion, "")
+
+
+def test_published_data_sets_are_chosen_on_without_labels() -> None:
+    experiment, line = with_labels_given(_experiment(), _trials("photo"), OfflineDigits())
+    assert (experiment.criterion, line) == (DEFAULT, "")
+
+
+def test_labels_that_are_not_there_cannot_choose() -> None:
+    with pytest.raises(SweepError, match="chooses by labels of each target, and heap has none"):
+        with_labels_given(_experiment(criterion="target_labels"), _trials("half", "heap"), Own())
+
+
+def test_a_run_takes_labels_of_a_part_of_its_table(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("u,v,label\n1,2,cat\n3,4,dog\n2,2,cat\n4,4,dog\n")
+    (tmp_path / "b.csv").write_text("u,v,label\n1,2,cat\n3,4,\n2,2,dog\n4,4,\n")
+    written = {
+        "name": "mine",
+        "dataset": {"tables": {"a": str(tmp_path / "a.csv"), "b": str(tmp_path / "b.csv")}, "label": "label"},
+        "pairs": [["a", "b"]],
+        "methods": {"nearest_neighbor": {}},
+    }
+    options = RunOptions(tmp_path / "results", None, tmp_path / "cache")
+    for also, expected in (({}, "target_labels"), ({"criterion": DEFAULT}, DEFAULT)):
+        run = Run(Experiment.model_validate(written | also), options, Console(quiet=True))
+        assert run.experiment.criterion == expected
