@@ -102,9 +102,9 @@ def test_what_is_wrong_is_said_in_one_line_with_the_place(
 
 
 def test_labels_given_of_the_target_may_choose_but_not_stop(tmp_path: Path) -> None:
-    chosen = loader.load(write(tmp_path, EXPERIMENT.replace("epochs: 9", "criterion: target_labels")))
+    chosen = loader.load(write(tmp_path, EXPERIMENT.replace("epochs: 9\n", "criterion: target_labels\n")))
     assert chosen.criterion == "target_labels"
-    stopped = EXPERIMENT.replace("epochs: 9", "early_stopping: {criterion: target_labels}")
+    stopped = EXPERIMENT.replace("epochs: 9\n", "early_stopping: {criterion: target_labels}\n")
     with pytest.raises(SweepError, match="no criterion 'target_labels' that can stop"):
         loader.load(write(tmp_path, stopped))
 
