@@ -15,7 +15,8 @@ the best trial of any method, on average over pairs (worst pair), in points: Off
 MNIST → MNIST-M 0.0, ``offline_digits`` 3.4 (7.9), SURF 2.8 (6.1), Amazon reviews 2.4 (6.0). It was picked on these
 runs, so elsewhere it costs more; on far shifts much more can be lost.
 
-Where the experiment chooses by ``target_labels``, all methods are compared by accuracy on these labels instead.
+Where the experiment chooses by ``target_labels``, all methods are compared by accuracy on these labels instead, and the
+rule decides among equals.
 """
 
 from __future__ import annotations
@@ -209,14 +210,11 @@ def compared(choices: pd.DataFrame) -> tuple[str, pd.Series, pd.Series]:
 
 
 def _ranked(results: Results, choices: pd.DataFrame, best: float) -> Ranking:
-    if results.criterion == TARGET_LABELS:
-        criterion, competes = TARGET_LABELS, pd.Series(data=True, index=choices.index)
-        scores = selection.scores(choices, TARGET_LABELS)
-    else:
-        criterion, scores, competes = compared(choices)
-    order = choices.assign(competes=competes, score=scores).sort_values(
-        ["competes", "score"], ascending=False, kind="stable"
-    )
+    criterion, scores, competes = compared(choices)
+    order = _descending(choices.assign(competes=competes, score=scores))
+    if results.criterion == TARGET_LABELS:  # the rule without labels decides among equals
+        criterion = TARGET_LABELS
+        order = _descending(order.assign(competes=True, score=selection.scores(order, TARGET_LABELS)))
     predictions = [results.predictions(str(trial)) for trial in order["id"]]
     ranked = [
         Choice(
@@ -229,6 +227,11 @@ def _ranked(results: Results, choices: pd.DataFrame, best: float) -> Ranking:
         for i, own in enumerate(predictions)
     ]
     return Ranking(criterion, ranked, best)
+
+
+def _descending(choices: pd.DataFrame) -> pd.DataFrame:
+    """Those that compete first, each by its score; equals stay in order."""
+    return choices.sort_values(["competes", "score"], ascending=False, kind="stable")
 
 
 def _recommended(results: Results, pair: Pair, ranking: Ranking) -> Recommendation:

@@ -220,7 +220,8 @@ def choose(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataFrame:
 
     Trials of the search compete, those of one seed (that of the cell's first trial in the plan: only ``--all``
     brings others); confirmation runs do not, nor trials that failed, which the next run tries again. Equal scores
-    are decided by the place in the plan.
+    are decided by the place in the plan; equal accuracies on ``target_labels``, of which there may be few, by
+    :data:`DEFAULT` first.
 
     Args:
         candidates: see :func:`candidates`.
@@ -238,6 +239,8 @@ def choose(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataFrame:
         raise plugins.unknown(plugins.Kind.CRITERIA, criterion, CRITERIA)
     rows = _competing(candidates)
     rows = rows.assign(selection=criterion, score=scores(rows, criterion))
+    if criterion == TARGET_LABELS:
+        rows = rows.loc[scores(rows, DEFAULT).sort_values(ascending=False, kind="stable").index]
     order = rows.sort_values("score", ascending=False, kind="stable")
     return order.groupby(CELL, sort=False).head(1).sort_values(["position", "id"], kind="stable")
 
@@ -394,7 +397,7 @@ def regret(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataFrame:
         difference, in points, never negative) and ``trials`` that competed.
     """
     # A report asks for this for every criterion; most of its columns are of no use here.
-    wanted = {*_CHOSEN_FROM, criterion, *parts_of(criterion)}
+    wanted = {*_CHOSEN_FROM, DEFAULT, criterion, *parts_of(criterion)}
     candidates = candidates[[name for name in candidates if name in wanted]]
     picked = choose(candidates, criterion).set_index(CELL)["target_accuracy"].rename("chosen")
     best = _competing(candidates).groupby(CELL)["target_accuracy"].max().rename("oracle")

@@ -23,11 +23,16 @@ def with_labels_given(experiment: Experiment, trials: Sequence[Trial], dataset: 
         dataset: its data.
 
     Raises:
-        SweepError: the file says that labels are to choose, and a target has none.
+        SweepError: the file says that labels are to choose, and a target has none or the data is published.
         DataError: the user's own data cannot be read.
     """
     targets = list(dict.fromkeys(trial.pair.target for trial in trials))
     if experiment.criterion == TARGET_LABELS:
+        if not dataset.of_user:
+            raise SweepError(
+                f"criterion: {TARGET_LABELS} is for the labels that you have of your own data; with all labels of a "
+                "published target it would be the oracle, which every report shows"
+            )
         for target in targets:
             if not dataset.known_classes(target):
                 raise SweepError(f"criterion: {TARGET_LABELS} chooses by labels of each target, and {target} has none")

@@ -101,6 +101,12 @@ def test_where_labels_of_the_target_choose_all_methods_compete_by_accuracy_on_th
     assert found.how == "of the trials of 4 methods the best by accuracy on the 120 labels given of webcam"
 
 
+def test_among_methods_equal_on_the_labels_given_the_rule_without_labels_decides(tmp_path: Path) -> None:
+    runs = [one("source_only", 90, 1.0, 0.9), one("coral", 90, 9.0, 0.9), one("dann", 90, 1.5, 0.5)]
+    path = experiment(tmp_path, runs, family=FAMILIES, criterion="target_labels")
+    assert recommend(path)[AW].trial.method == "dann"
+
+
 def test_labels_that_chose_are_not_counted_where_their_number_is_not_recorded(tmp_path: Path) -> None:
     path = experiment(tmp_path, [one("dann", 70, 1.5, 0.9)], criterion="target_labels")
     assert recommend(path)[AW].how == "the trial of the only method by accuracy on the labels given of webcam"

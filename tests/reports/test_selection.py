@@ -64,6 +64,14 @@ def test_labels_that_were_given_choose_the_most_accurate_trial_that_did_not_coll
     assert selection.regret(rows, selection.TARGET_LABELS)["chosen"].tolist() == [90.0]
 
 
+def test_among_trials_equal_on_the_labels_given_the_default_criterion_chooses(tmp_path: Path) -> None:
+    runs = [
+        Run("dann", *PAIRS[0], {"lr": lr}, [(accuracy, score, 1.0)])
+        for lr, accuracy, score in ((0.1, 90, 1.0), (0.2, 90, 2.0), (0.3, 90, 1.5), (0.4, 80, 3.0))
+    ]
+    assert lr(selection.choose(read(tmp_path, runs), selection.TARGET_LABELS), "dann") == [0.2]
+
+
 def test_labels_that_were_given_are_no_criterion_and_stop_nothing(table: pd.DataFrame) -> None:
     assert selection.TARGET_LABELS not in selection.CRITERIA
     assert selection.TARGET_LABELS not in selection.available(table)

@@ -76,3 +76,8 @@ def test_a_run_takes_labels_of_a_part_of_its_table(tmp_path: Path) -> None:
     for also, expected in (({}, "target_labels"), ({"criterion": DEFAULT}, DEFAULT)):
         run = Run(Experiment.model_validate(written | also), options, Console(quiet=True))
         assert run.experiment.criterion == expected
+
+
+def test_labels_of_published_data_are_not_ours_to_choose_by() -> None:
+    with pytest.raises(SweepError, match="labels that you have of your own data"):
+        with_labels_given(_experiment(criterion="target_labels"), _trials("photo"), OfflineDigits())
