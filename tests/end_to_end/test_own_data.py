@@ -118,3 +118,64 @@ def test_tables_with_some_classes_missing_in_the_target_and_minutes_that_end(tmp
     changed = sweep(tmp_path, "run", "catalog_to_phone.yaml")
     assert changed.returncode == 2
     assert "phone is not what it was" in changed.stderr
+
+
+def _features(classes: list[int], names: list[str], shift: float, seed: int) -> Any:
+    """25 samples of each class around its centre in six features, and the name of its class."""
+    import pandas as pd  # noqa: PLC0415
+
+    centres = np.random.default_rng(0).normal(scale=4, size=(4, 6))
+    rng = np.random.default_rng(seed)
+    rows = [centres[k] + shift + rng.normal(size=6) for k in classes for _ in range(25)]
+    return pd.DataFrame(rows, columns=[f"f{i}" for i in range(6)]).assign(kind=[names[k] for k in classes * 25])
+
+
+@pytest.mark.ray
+def test_labels_given_of_a_part_of_a_table_choose_and_the_rest_is_predicted(tmp_path: Path) -> None:
+    import pandas as pd  # noqa: PLC0415
+
+    names = ["ape", "bee", "cat", "dog"]
+    catalog = pd.concat([_features([k], names, 0.0, 1 + k) for k in range(4)])
+    phone = pd.concat([_features([k], names, 0.5, 11 + k) for k in range(4)], ignore_index=True)
+    truth = phone["kind"].tolist()
+    phone.loc[phone.index % 25 >= 3, "kind"] = None
+    catalog.to_csv(tmp_path / "catalog.csv", index=False)
+    phone.to_csv(tmp_path / "phone.csv", index=False)
+    dataset = f"{{tables: {{catalog: {tmp_path}/catalog.csv, phone: {tmp_path}/phone.csv}}, label: kind}}"
+    own_file(tmp_path, dataset, "[[catalog, phone]]")
+    done = sweep(tmp_path, "try", "catalog.csv", "phone.csv", "--label", "kind")
+    assert done.returncode == 0, done.stderr
+    assert "the labels given of phone choose, and train nothing" in done.stderr
+    assert "by accuracy on the 12 labels given of phone" in done.stdout
+    with (tmp_path / "results/catalog_to_phone/predictions.csv").open() as file:
+        predicted = [row["label"] for row in csv.DictReader(file)]
+    unlabelled = [i for i in range(100) if i % 25 >= 3]
+    assert np.mean([predicted[i] == truth[i] for i in unlabelled]) > 0.8
+
+
+@pytest.mark.ray
+def test_a_few_labels_of_a_table_teach_what_the_source_cannot(tmp_path: Path) -> None:
+    """The target calls every class by another's name: from the source all is wrong, three labels a class suffice."""
+    import pandas as pd  # noqa: PLC0415
+
+    names = ["ape", "bee", "cat", "dog"]
+    pd.concat([_features([k], names, 0.0, 1 + k) for k in range(4)]).to_csv(tmp_path / "catalog.csv", index=False)
+    other = pd.concat([_features([k], [*names[1:], names[0]], 0.0, 11 + k) for k in range(4)])
+    other.to_csv(tmp_path / "phone.csv", index=False)
+    text = (
+        f"dataset: {{tables: {{catalog: {tmp_path}/catalog.csv, phone: {tmp_path}/phone.csv}}, label: kind}}\n"
+        "pairs: [[catalog, phone]]\n"
+        "protocol: {target_labels_per_class: [0, 3]}\n"
+        "methods:\n  linear_svm:\n    - {C: 1}\n    - {C: 1, protocol: {source: false}}\n"
+    )
+    (tmp_path / "few.yaml").write_text(text)
+    done = sweep(tmp_path, "run", "few.yaml")
+    assert done.returncode == 0, done.stderr
+    with sqlite3.connect(tmp_path / "results/few/ledger.sqlite") as db:
+        rows = db.execute(
+            "SELECT t.source, t.protocol, e.target_accuracy FROM trials t JOIN epochs e ON e.trial = t.id"
+        ).fetchall()
+    without = [accuracy for _, protocol, accuracy in rows if '"few":null' in protocol]
+    alone = [accuracy for source, _, accuracy in rows if source == "phone"]
+    assert max(without) < 20
+    assert min(alone) > 80
