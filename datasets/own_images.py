@@ -63,8 +63,6 @@ class OwnImages(OwnDataset):
         skip_damaged: bool = False,
     ) -> None:
         self.skip_damaged = skip_damaged
-        self._listings: dict[str, Listing] = {}
-        self._found: dict[str, tuple[NDArray[np.bool_], int, int]] = {}
         super().__init__(root, options, cache, progress, paths)
 
     def load(self, domain: str) -> Domain:
@@ -126,6 +124,8 @@ class OwnImages(OwnDataset):
 
     def _look(self) -> None:
         own = self.options
+        self._listings: dict[str, Listing] = {}
+        self._found: dict[str, tuple[NDArray[np.bool_], int, int]] = {}
         for domain, path in self.paths.items():
             if path.is_dir():
                 self._listings[domain] = list_folder(path)

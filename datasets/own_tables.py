@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal, Self, cast
 
 import numpy as np
@@ -20,7 +19,7 @@ from pydantic import Field
 from sklearn.preprocessing import StandardScaler
 
 from transfer_sweep.datasets._own import Findings, OwnDataset
-from transfer_sweep.datasets.base import Domain, Options, Progress, Samples, Standardisation
+from transfer_sweep.datasets.base import Domain, Options, Samples, Standardisation
 from transfer_sweep.datasets.io.names import counted, printable, some
 from transfer_sweep.datasets.io.tables import INDEX, NpzTable, Table, open_table
 
@@ -75,19 +74,6 @@ class OwnTables(OwnDataset):
     options_type = OwnTablesOptions
     input_options = ("standardize",)
     options: OwnTablesOptions
-
-    def __init__(
-        self,
-        root: Path | None = None,
-        options: Options | None = None,
-        cache: Path | None = None,
-        progress: Progress | None = None,
-        paths: Mapping[str, Path] | None = None,
-    ) -> None:
-        self._columns: dict[str, _Columns] = {}
-        self._classes: dict[str, list[str | None]] = {}  # of the domains that have labels
-        self._read: dict[str, NDArray[np.float32]] = {}
-        super().__init__(root, options, cache, progress, paths)
 
     def with_options(self, options: Options) -> Self:
         """The same tables under other options: those of columns are read anew, standardising needs nothing new."""
@@ -173,6 +159,9 @@ class OwnTables(OwnDataset):
 
     def _look(self) -> None:
         own = self.options
+        self._columns: dict[str, _Columns] = {}
+        self._classes: dict[str, list[str | None]] = {}  # of the domains that have labels
+        self._read: dict[str, NDArray[np.float32]] = {}
         for domain, path in self.paths.items():
             self._columns[domain] = _sorted_out(open_table(path), own)
         for option, wanted in (("label", own.label), ("id", own.id)):
