@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from transfer_sweep.datasets._own import OwnDataset
     from transfer_sweep.reports.document.elements import Table as Ranking
 
-TABLES = (".csv", ".csv.gz", ".parquet", ".npz")
-
 _FILE = """\
 # Made by `sweep try`; edit it, and `python -m sweep run {file}` runs what is new. See search_spaces/README.md.
 description: {description}
@@ -103,14 +101,17 @@ def experiment_file(source: Path, target: Path, name: str | None, label: str | N
     """The experiment file: a new one, or that of an earlier try as the user left it.
 
     Raises:
-        SweepError: one of the two does not exist, both are the same, they are of different kinds, or a file of that
-            name is about other data.
+        SweepError: one of the two does not exist, both are the same, they are of different kinds, a folder cannot
+            have that name, or a file of that name is about other data.
     """
+    from transfer_sweep.datasets.io.tables import SUFFIXES
     from transfer_sweep.sweep.config import loader
 
+    if name is not None and not re.fullmatch(r"\w[\w.-]*", name):
+        raise SweepError(f"--name: letters, digits and _.- name an experiment (it is {name!r})")
     for place in (source, target):
         if not place.exists():
-            raise SweepError(f"{place} does not exist: name a folder of pictures, or a table ({', '.join(TABLES)})")
+            raise SweepError(f"{place} does not exist: name a folder of pictures, or a table ({', '.join(SUFFIXES)})")
     if source.resolve() == target.resolve():
         raise SweepError(f"source and target are the same: {source}")
     kinds = [_kind(place) for place in (source, target)]
@@ -163,7 +164,7 @@ def _answer(folder: Path, dataset: OwnDataset) -> None:
             say(warning.replace("**", ""), out)
         names = dataset.sample_names(pair.target)
         logits = found.logits(answer.trial.id)
-        file = folder / "predictions.csv"
+        file = folder / ("predictions.csv" if len(recommended) == 1 else f"predictions_{pair.source}_{pair.target}.csv")
         if logits is not None:
             predictions.write(file, predictions.of_logits(names, logits, dataset.classes), tabular=False)
             say(f"wrote {file}: {len(names)} predictions")
@@ -193,21 +194,25 @@ def _findings(dataset: OwnDataset) -> Iterator[str]:
 def _quoted(text: object) -> str:
     """A YAML scalar that is this text, whatever it holds."""
     plain = str(text.absolute() if isinstance(text, Path) else text)
-    return plain if re.fullmatch(r"[\w/][\w/. -]*[\w/]|\w", plain) else "'" + plain.replace("'", "''") + "'"
+    return "'" + plain.replace("'", "''") + "'"
 
 
 def _kind(place: Path) -> str:
     """What a folder or file holds: ``pictures`` or ``vectors``."""
+    from transfer_sweep.datasets.io.tables import SUFFIXES
+
     if place.is_dir():
         return "pictures"
-    if not place.name.lower().endswith(TABLES):
-        raise SweepError(f"{place} is neither a folder nor a table ({', '.join(TABLES)})")
+    if not place.name.lower().endswith(SUFFIXES):
+        raise SweepError(f"{place} is neither a folder nor a table ({', '.join(SUFFIXES)})")
     return "vectors"
 
 
 def _name(place: Path) -> str:
     """The name of a domain, after its folder or file."""
-    stem = place.resolve().name
-    for suffix in TABLES:
+    from transfer_sweep.datasets.io.tables import SUFFIXES
+
+    stem = place.resolve().name.lower()
+    for suffix in SUFFIXES:
         stem = stem.removesuffix(suffix)
-    return re.sub(r"\W+", "_", stem).strip("_").lower() or "data"
+    return re.sub(r"\W+", "_", stem).strip("_") or "data"

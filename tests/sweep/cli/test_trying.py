@@ -56,3 +56,27 @@ def test_the_file_of_a_try_names_both_and_may_be_loaded_whatever_their_names(tmp
     assert [Path(path) for path in loaded.paths.values()] == [shop, phone]
     assert loaded.pairs == (("it_s_a_shop", "phone_at_night"),)
     assert len(loaded.methods) == 10
+
+
+@pytest.mark.parametrize("name", ["sub/mine", "../mine", "/mine", ""])
+def test_a_name_that_no_folder_can_have_is_refused_and_no_file_of_the_users_is_touched(
+    shop: Path, sweep: CommandLine, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(shop)
+    (shop / "sub").mkdir()
+    mine = shop / "sub/mine.yaml"
+    mine.write_text("dataset: offline_digits\n")
+    assert_refused(sweep("try", "catalog", "phone", "--name", name, "--results", shop / "results"), "--name")
+    assert mine.read_text() == "dataset: offline_digits\n"
+
+
+def test_a_label_column_may_have_a_name_that_yaml_reads_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for table in ("A.CSV", "b.csv"):
+        (tmp_path / table).write_text("x,123,true\n1,0,cat\n2,1,dog\n")
+    for label in ("123", "true"):
+        loaded = loader.load(str(experiment_file(Path("A.CSV"), Path("b.csv"), f"by_{label}", label)))
+        assert loaded.dataset_options["label"] == label
+        assert loaded.pairs == (("a", "b"),)
