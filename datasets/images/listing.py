@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -119,38 +120,45 @@ def list_table(file: Path, path_column: str | None, label_column: str | None, sk
     if paths == labels:
         raise table.fault(f"column {paths!r} cannot hold both the paths and the labels")
     classes = table.texts(labels) if labels is not None else None
-    found: dict[str, str | None] = {}
+    found: dict[Path, tuple[str, str | None]] = {}  # its name in the table, and its class
     left_out: Counter[str] = Counter()
     for row, name in enumerate(table.texts(paths)):
         label = None if classes is None else classes[row]
         if name is None:
             raise table.fault(f"column {paths!r} is empty in row {row + 1}: each row names a picture")
-        if name in found:
-            if found[name] != label:
-                raise table.fault(f"{name} is listed twice, as {found[name]} and in row {row + 1} as {label}")
-            left_out["listed again"] += 1
-            continue
         if label is not None and not label.isprintable():
             raise table.fault(f"label {printable(label)} in row {row + 1} cannot be printed: write it otherwise")
-        if not (file.parent / name).is_file():
+        path = _named(file.parent, name)
+        if path in found:
+            if (other := found[path][1]) != label:
+                raise table.fault(f"{printable(name)} is listed twice, as {other} and in row {row + 1} as {label}")
+            left_out["listed again"] += 1
+            continue
+        if not path.is_file():
             if skip_missing:
                 left_out["missing"] += 1
                 continue
             raise table.fault(
-                f"row {row + 1} names {printable(name)}, and there is no file {printable(file.parent / name)}: paths "
-                "are relative to the table's folder, or absolute"
+                f"row {row + 1} names {printable(name)}, and there is no file {printable(path)}: paths are relative to "
+                "the table's folder, or absolute"
             )
-        found[name] = label
+        found[path] = name, label
     if not found:
         raise table.fault("none of the pictures that it names is there")
-    names = sorted(found)
+    in_order = sorted(((name, path, label) for path, (name, label) in found.items()), key=lambda each: each[:2])
     return Listing(
-        tuple(file.parent / name for name in names),
-        tuple(map(printable, names)),
-        tuple(found[name] for name in names),
+        tuple(path for _, path, _ in in_order),
+        tuple(printable(name) for name, _, _ in in_order),
+        tuple(label for _, _, label in in_order),
         dict(left_out),
         labels,
     )
+
+
+def _named(folder: Path, name: str) -> Path:
+    """The file of a name in a table, however it is spelled; one in Unicode's decomposed form where only that is."""
+    path, other = (Path(os.path.normpath(folder / form)) for form in (name, unicodedata.normalize("NFD", name)))
+    return other if other.is_file() and not path.is_file() else path
 
 
 def _column(table: Table, wanted: str | None, usual: tuple[str, ...], option: str) -> str:

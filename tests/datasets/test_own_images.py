@@ -245,6 +245,26 @@ def test_a_path_that_is_listed_again_counts_once(tmp_path: Path) -> None:
     assert len(dataset.load("a").train) == 2
 
 
+def test_other_spellings_of_a_path_are_that_path(tmp_path: Path) -> None:
+    paint(tmp_path / "0.png")
+    paint(tmp_path / "1.png")
+    spellings = ["0.png", "1.png", "./0.png", "sub/../0.png", str(tmp_path / "0.png")]
+    rows = {"path": spellings, "label": ["x", "y", "x", "x", "x"]}
+    dataset = OwnImages(options=SMALL, paths={"a": listed(tmp_path / "a.csv", rows)})
+    assert dataset.findings("a").left_out == {"listed again": 3}
+    rows["label"][2] = "y"
+    with pytest.raises(DataError, match="listed twice"):
+        OwnImages(options=SMALL, paths={"a": listed(tmp_path / "a.csv", rows)})
+
+
+def test_a_picture_whose_name_is_in_the_decomposed_form_is_found(tmp_path: Path) -> None:
+    paint(tmp_path / "cafe\u0301.png")
+    paint(tmp_path / "1.png")
+    rows = {"path": ["cafe\u0301.png", "1.png"], "label": ["x", "y"]}
+    dataset = OwnImages(options=SMALL, paths={"a": listed(tmp_path / "a.csv", rows)})
+    assert len(dataset.load("a").train) == 2
+
+
 # --- damaged pictures ---
 
 
