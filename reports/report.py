@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from transfer_sweep.reports import results
+from transfer_sweep.reports import regret, results
 from transfer_sweep.reports.document import plotting
 from transfer_sweep.reports.document.elements import Block, Drawing
 from transfer_sweep.reports.formats import Format, data, latex, markdown
+from transfer_sweep.reports.ledger.artefacts import write_whole
 from transfer_sweep.reports.ledger.ledger import LedgerError
 from transfer_sweep.reports.results import Results
 from transfer_sweep.reports.sections import registry
@@ -83,8 +84,8 @@ def write(
         for path in ledgers:
             experiment = results.read(path, criterion, everything)
             written += _write_one([experiment], output / f"{experiment.name}.{form}", form, refresh)
-            archive = output / f"{experiment.name}.trials.csv.gz"
-            archive.write_bytes(data.trials_csv(experiment))
+            archive = output / f"{experiment.name}{regret.SUFFIX}"
+            _write_archive(experiment, archive)
             written.append(archive)
         return written
     except OSError as error:
@@ -102,18 +103,14 @@ def _write_one(experiments: Sequence[Results], file: Path, form: Format, refresh
         written.append(picture)
         return os.path.relpath(picture, file.parent)
 
-    _replace(file, _page(experiments, refresh) if form is Format.HTML else _render(experiments, form, place))
+    text = _page(experiments, refresh) if form is Format.HTML else _render(experiments, form, place)
+    write_whole(file, lambda part: part.write_text(text, encoding="utf-8"))
     return written
 
 
-def _replace(file: Path, text: str) -> None:
-    """Write a file so that who reads it meanwhile gets the old or the new one, whole."""
-    part = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+def _write_archive(experiment: Results, file: Path) -> None:
+    content = data.trials_csv(experiment)
+    write_whole(file, lambda part: part.write_bytes(content))
 
 
 def _render(
