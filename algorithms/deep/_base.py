@@ -44,6 +44,7 @@ from transfer_sweep.algorithms.deep._batches import LabelledArray, class_balance
 from transfer_sweep.algorithms.deep._random_state import RandomState
 from transfer_sweep.algorithms.networks.augmentation import CROP, centre_crop, random_crop_flip
 from transfer_sweep.algorithms.networks.backbones import BackboneError
+from transfer_sweep.algorithms.networks.batch_norm import keeping_statistics
 from transfer_sweep.algorithms.networks.network import Network, Output, build_network
 from transfer_sweep.algorithms.schedules import (
     LambdaSchedule,
@@ -51,11 +52,15 @@ from transfer_sweep.algorithms.schedules import (
     lambda_factor,
     learning_rate_factor,
 )
-from transfer_sweep.datasets.base import Samples
+from transfer_sweep.datasets.base import Samples, added_later
 
 # Samples in a pass of the network, and those whose inputs are copied at once where trials share their array.
 _PREDICT_BATCH = {"vectors": 4096, "images": 128}
 _PREDICT_COPIES = {"vectors": 4096, "images": 1024}
+
+
+BatchNormDomains = Literal["joint", "separate", "source"]
+"""What batch norm sees of two domains, see :attr:`DeepParams.batch_norm_domains`."""
 
 
 class DeepParams(Params):
@@ -66,17 +71,43 @@ class DeepParams(Params):
     optimizer: Literal["sgd", "adam"] = Field("sgd", description="sgd with momentum, or Adam (Kingma 2015)")
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd; the first-moment decay of adam (Ganin 2016: 0.9)")
     weight_decay: float = Field(1e-3, ge=0, le=1, description="L2 penalty (Long 2018's code: 5e-4; Jin 2020's: 1e-3)")
-    lr_schedule: LearningRateSchedule = Field("ganin", description="ganin: (1+αp)^−β (Ganin 2016); cosine; constant")
+    lr_schedule: LearningRateSchedule = Field(
+        "ganin", description="ganin: (1+αp)^−β (Ganin 2016); cosine; step; constant"
+    )
     lr_alpha: float = Field(10.0, ge=0, le=1000, description="α of the ganin schedule (Ganin 2016: 10)")
     lr_beta: float = Field(0.75, ge=0, le=10, description="β of the ganin schedule (Ganin 2016: 0.75)")
+    lr_step: float = added_later(
+        0.5,
+        before=0.5,
+        gt=0,
+        le=1,
+        description="of the step schedule: share of the budget after which lr halves, again",
+    )
     bottleneck: int = Field(256, ge=0, le=4096, description="units of the adaptation layer (Long 2018: 256); 0: none")
     batch_norm: bool = Field(True, description="in the bottleneck, before its ReLU (Ioffe 2015)")
+    batch_norm_domains: BatchNormDomains = added_later(
+        "joint",
+        before="joint",
+        description="what batch norm sees. joint: both domains in one batch (Long 2018's code on digits, TLL); "
+        "separate: each domain's batch by itself, both in the running statistics (Long 2018's code on photographs); "
+        "source: the source alone, whose running statistics normalise the target, too",
+    )
     dropout: float = Field(0.5, ge=0, lt=1, description="in the bottleneck (Srivastava 2014: 0.5)")
     backbone_lr: float = Field(0.1, ge=0, le=10, description="× lr for a pretrained backbone (Long 2015: 1/10)")
     freeze_batch_norm: bool = Field(
         False, description="keep a pretrained backbone's batch-norm statistics while it is fine-tuned"
     )
     grad_clip: float = Field(0.0, ge=0, description="largest norm of the gradient (Pascanu 2013); 0: no clipping")
+
+
+def only(mode: BatchNormDomains, why: str) -> Any:
+    """The field ``batch_norm_domains`` of a method that has no choice there.
+
+    Args:
+        mode: what it does, and did before there was the field.
+        why: the field's description.
+    """
+    return added_later(mode, before=mode, description=why)
 
 
 class AdaptationParams(DeepParams):
@@ -87,6 +118,9 @@ class AdaptationParams(DeepParams):
         "ganin", description="ganin: λ grows as 2/(1+e^(−γp))−1 (Ganin 2016); constant: λ from the first step"
     )
     lambda_gamma: float = Field(10.0, gt=0, le=1000, description="γ of the ganin λ schedule (Ganin 2016: 10)")
+    lambda_start: float = added_later(
+        0.0, before=0.0, ge=0, lt=1, description="share of the budget before the term joins, on the source's loss alone"
+    )
 
 
 class Batch(NamedTuple):
@@ -104,7 +138,7 @@ class DeepMethod(Algorithm):
         nets: every module that is trained or saved: ``network`` and the auxiliary ones, by name.
         epoch: epochs done.
         class_balanced: whether source batches hold each class equally often (associative loss needs it).
-        uses_target: whether :meth:`losses` looks at the target batch; without it none is drawn.
+        uses_target: whether a target batch passes through the network in a step; without it none is drawn.
     """
 
     family = "deep"
@@ -170,6 +204,11 @@ class DeepMethod(Algorithm):
     def auxiliary(self) -> dict[str, nn.Module]:
         """Networks beside ``network`` (a discriminator, say), by name; called once, when ``network`` exists."""
         return {}
+
+    @property
+    def draws_target(self) -> bool:
+        """Whether steps get a target batch, by default as :attr:`uses_target` says."""
+        return self.uses_target
 
     def labelled(self) -> Samples:
         """The labelled samples to train on."""
@@ -246,10 +285,30 @@ class DeepMethod(Algorithm):
                 group["initial_lr"] = group["lr"]
 
     def forward_pair(self, source: Tensor, target: Tensor) -> tuple[Output, Output]:
-        """Both batches in one pass: batch norm sees both domains, as in the published codes of DANN, CDAN, MCC."""
-        n = len(source)
-        both = self.forward(torch.cat([source, target]))
-        return Output(*(t[:n] for t in both)), Output(*(t[n:] for t in both))
+        """Both batches through the network; what its batch norms see, ``batch_norm_domains`` says."""
+        if self.params.batch_norm_domains == "joint":
+            n = len(source)
+            both = self.forward(torch.cat([source, target]))
+            return Output(*(t[:n] for t in both)), Output(*(t[n:] for t in both))
+        return self.forward(source), self._forward_target(target)
+
+    def forward_source(self, source: Tensor, target: Tensor) -> Output:
+        """The first of :meth:`forward_pair`; the target passes only where it takes part in it."""
+        return (
+            self.forward_pair(source, target)[0] if self.params.batch_norm_domains == "joint" else self.forward(source)
+        )
+
+    def forward_target(self, source: Tensor, target: Tensor) -> Output:
+        """The second of :meth:`forward_pair`; the source passes only where it takes part in it."""
+        if self.params.batch_norm_domains == "joint":
+            return self.forward_pair(source, target)[1]
+        return self._forward_target(target)
+
+    def _forward_target(self, target: Tensor) -> Output:
+        if self.params.batch_norm_domains == "separate":
+            return self.forward(target)
+        with keeping_statistics(self.network):
+            return self.forward(target)
 
     def few_label_losses(self) -> dict[str, Tensor]:
         """:meth:`losses_on_few` of a drawn batch; none where the protocol gives no target labels.
@@ -426,7 +485,7 @@ class DeepMethod(Algorithm):
 
     @property
     def _target_batch(self) -> int | None:
-        return None if self.uses_target else 0
+        return None if self.draws_target else 0
 
     def _source_order(self) -> Tensor:
         """Row numbers of the labelled samples for one epoch of batches."""
@@ -453,7 +512,7 @@ class DeepMethod(Algorithm):
 
     def _set_learning_rate(self, progress: float) -> None:
         p = self.params
-        factor = learning_rate_factor(p.lr_schedule, progress, p.lr_alpha, p.lr_beta)
+        factor = learning_rate_factor(p.lr_schedule, progress, p.lr_alpha, p.lr_beta, p.lr_step)
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * group["multiplier"] * factor
@@ -478,9 +537,15 @@ class AdaptationMethod(DeepMethod):
     params: AdaptationParams
 
     def weight(self, progress: float) -> float:
-        """λ at ``progress``: the trade-off times its schedule."""
+        """λ at ``progress``: the trade-off times its schedule, which begins at ``lambda_start``."""
         p = self.params
-        return p.trade_off * lambda_factor(p.lambda_schedule, progress, p.lambda_gamma)
+        if not self.started(progress):
+            return 0.0
+        return p.trade_off * lambda_factor(p.lambda_schedule, progress - p.lambda_start, p.lambda_gamma)
+
+    def started(self, progress: float) -> bool:
+        """Whether the term has joined at ``progress``."""
+        return progress >= self.params.lambda_start
 
 
 def _parameters(groups: Iterable[tuple[nn.Module, float]]) -> list[dict[str, Any]]:

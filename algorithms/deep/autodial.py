@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from transfer_sweep.algorithms.deep._base import AdaptationMethod, AdaptationParams, Batch
+from transfer_sweep.algorithms.deep._base import AdaptationMethod, AdaptationParams, Batch, only
 from transfer_sweep.algorithms.losses.entropy import entropy
 from transfer_sweep.algorithms.networks import Network
 from transfer_sweep.algorithms.networks.batch_norm import align_domains
@@ -16,6 +18,7 @@ from transfer_sweep.algorithms.schedules import LambdaSchedule
 class AutoDIALParams(AdaptationParams):
     """λ weighs the entropy of target predictions."""
 
+    batch_norm_domains: Literal["joint"] = only("joint", "its layers mix the moments of both (Carlucci 2017)")
     trade_off: float = Field(0.1, ge=0, le=1000, description="λ of the target's entropy (Carlucci 2017: 0.1–0.2)")
     lambda_schedule: LambdaSchedule = Field("constant", description="of λ (Carlucci 2017: constant)")
 

@@ -43,13 +43,19 @@ class CDAN(AdaptationMethod):
             if dim * classes <= _LARGEST_MAP
             else RandomizedMultilinearMap(dim, classes, self.params.random_dim)
         )
-        return {"map": join, "discriminator": DomainDiscriminator(join.dim, self.params.hidden)}
+        return {
+            "map": join,
+            "discriminator": DomainDiscriminator(join.dim, self.params.hidden, self.params.discriminator_dropout),
+        }
 
     def learning_rates(self) -> dict[str, float]:
         return {"discriminator": self.params.discriminator_lr}
 
     def losses(self, source: Batch, target: Tensor, progress: float) -> dict[str, Tensor]:
         on_source, on_target = self.forward_pair(source.inputs, target)
+        learned = {"classification": cross_entropy(on_source.logits, source.labels)}
+        if not self.started(progress):
+            return learned
         features = torch.cat([on_source.features, on_target.features])
         class_logits = torch.cat([on_source.logits, on_target.logits])
         # The authors' code conditions on g as a constant: the reversed gradient reaches features only.
@@ -57,7 +63,4 @@ class CDAN(AdaptationMethod):
         logits = self.nets["discriminator"](reverse_gradient(joint, self.weight(progress)))
         weights = entropy_weights(class_logits) if self.params.entropy else None
         n = len(source.labels)
-        return {
-            "classification": cross_entropy(on_source.logits, source.labels),
-            "domain": domain_confusion(logits[:n], logits[n:], weights),
-        }
+        return learned | {"domain": domain_confusion(logits[:n], logits[n:], weights)}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from transfer_sweep.algorithms.deep._base import Batch
+from transfer_sweep.algorithms.deep._base import Batch, only
 from transfer_sweep.algorithms.deep._two_stages import StageParams, TwoStageMethod
 from transfer_sweep.algorithms.networks.blocks import blocks
 from transfer_sweep.datasets.base import DataError, Samples
@@ -15,6 +17,7 @@ from transfer_sweep.datasets.base import DataError, Samples
 class FineTuneParams(StageParams):
     """What the network knows before, and how much of it may change."""
 
+    batch_norm_domains: Literal["source"] = only("source", "there are labelled batches only")
     first_share: float = Field(
         0.5,
         ge=0,

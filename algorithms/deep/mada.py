@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softmax
 
@@ -11,14 +10,15 @@ from transfer_sweep.algorithms.deep._base import AdaptationMethod, Batch
 from transfer_sweep.algorithms.deep.dann import DANNParams
 from transfer_sweep.algorithms.losses.adversarial import domain_confusion
 from transfer_sweep.algorithms.networks import ClassDiscriminators, reverse_gradient
+from transfer_sweep.datasets.base import added_later
 
 
 class MADAParams(DANNParams):
-    """As DANN's, with small discriminators: there are K of them."""
+    """As DANN's, for each of the K discriminators."""
 
-    # K losses are summed, so that ten times the learning rate is too much here.
-    discriminator_lr: float = Field(1.0, gt=0, le=100, description="× lr for the discriminators")
-    hidden: int = Field(32, ge=1, le=4096, description="units of each discriminator's hidden layer")
+    hidden_layers: int = added_later(
+        2, before=1, ge=1, le=2, description="of each discriminator (Pei 2018: 2, of 1024 units)"
+    )
 
 
 class MADA(AdaptationMethod):
@@ -30,14 +30,20 @@ class MADA(AdaptationMethod):
     params: MADAParams
 
     def auxiliary(self) -> dict[str, nn.Module]:
-        network = self.network
-        return {"discriminators": ClassDiscriminators(network.dim, network.num_classes, self.params.hidden)}
+        network, p = self.network, self.params
+        discriminators = ClassDiscriminators(
+            network.dim, network.num_classes, p.hidden, p.hidden_layers, p.discriminator_dropout
+        )
+        return {"discriminators": discriminators}
 
     def learning_rates(self) -> dict[str, float]:
         return {"discriminators": self.params.discriminator_lr}
 
     def losses(self, source: Batch, target: Tensor, progress: float) -> dict[str, Tensor]:
         on_source, on_target = self.forward_pair(source.inputs, target)
+        learned = {"classification": cross_entropy(on_source.logits, source.labels)}
+        if not self.started(progress):
+            return learned
         features = reverse_gradient(torch.cat([on_source.features, on_target.features]), self.weight(progress))
         # Probabilities share samples out among discriminators; they are not there to fool them.
         shares = softmax(torch.cat([on_source.logits, on_target.logits]).detach(), dim=1)
@@ -45,4 +51,4 @@ class MADA(AdaptationMethod):
         n = len(source.labels)
         # A mean over classes and samples, times K: the paper's sum over discriminators.
         domain = self.network.num_classes * domain_confusion(logits[:n], logits[n:])
-        return {"classification": cross_entropy(on_source.logits, source.labels), "domain": domain}
+        return learned | {"domain": domain}

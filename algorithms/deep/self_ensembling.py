@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from transfer_sweep.algorithms.deep._base import AdaptationMethod, AdaptationParams, Batch
+from transfer_sweep.algorithms.deep._base import AdaptationMethod, AdaptationParams, Batch, only
 from transfer_sweep.algorithms.losses.self_ensembling import class_balance, confident, consistency
 from transfer_sweep.algorithms.networks.augmentation import random_affine, random_intensity
 from transfer_sweep.algorithms.networks.network import Output
@@ -20,6 +20,7 @@ from transfer_sweep.algorithms.schedules import LambdaSchedule, LearningRateSche
 class SelfEnsemblingParams(AdaptationParams):
     """The paper's full variant for MNIST–USPS; without affine map and translation, its ablation MT+CT."""
 
+    batch_norm_domains: Literal["separate"] = only("separate", "each domain by itself; the teacher sees the target")
     lr: float = Field(0.001, gt=0, le=1, description="learning rate at the start of training (French 2018: 0.001)")
     optimizer: Literal["sgd", "adam"] = Field("adam", description="sgd with momentum, or Adam (French 2018: Adam)")
     weight_decay: float = Field(0.0, ge=0, le=1, description="L2 penalty (French 2018: none)")

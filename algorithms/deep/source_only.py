@@ -5,7 +5,19 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from transfer_sweep.algorithms.deep._base import Batch, DeepMethod
+from transfer_sweep.algorithms.deep._base import Batch, BatchNormDomains, DeepMethod, DeepParams
+from transfer_sweep.datasets.base import added_later
+
+
+class SourceOnlyParams(DeepParams):
+    """None of its own. With another value of ``batch_norm_domains`` it is what methods are without their term."""
+
+    batch_norm_domains: BatchNormDomains = added_later(
+        "source",
+        before="source",
+        description="joint, separate: the target passes too, without a loss, as in a method of this mode with λ = 0: "
+        "what batch norm alone gives",
+    )
 
 
 class SourceOnly(DeepMethod):
@@ -13,7 +25,16 @@ class SourceOnly(DeepMethod):
 
     name = "source_only"
     source = "the baseline of every paper here: ResNet-50 in Long et al. 2018, the Digit Network in French et al. 2018"
-    uses_target = False
+    params_type = SourceOnlyParams
+    params: SourceOnlyParams
+
+    @property
+    def draws_target(self) -> bool:
+        return self.params.batch_norm_domains != "source"
 
     def losses(self, source: Batch, target: Tensor, progress: float) -> dict[str, Tensor]:
-        return {"classification": cross_entropy(self.forward(source.inputs).logits, source.labels)}
+        if self.draws_target:
+            on_source, _ = self.forward_pair(source.inputs, target)
+        else:
+            on_source = self.forward(source.inputs)
+        return {"classification": cross_entropy(on_source.logits, source.labels)}

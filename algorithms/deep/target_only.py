@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from transfer_sweep.algorithms.deep._base import Batch, DeepMethod
+from transfer_sweep.algorithms.deep._base import Batch, DeepMethod, DeepParams, only
 from transfer_sweep.datasets.base import DataError, Samples
+
+
+class TargetOnlyParams(DeepParams):
+    """None of its own."""
+
+    batch_norm_domains: Literal["source"] = only("source", "there are labelled batches only")
 
 
 class TargetOnly(DeepMethod):
@@ -14,6 +22,7 @@ class TargetOnly(DeepMethod):
 
     name = "target_only"
     source = "'train on target' of Ganin and Lempitsky 2015, Unsupervised Domain Adaptation by Backpropagation (ICML)"
+    params_type = TargetOnlyParams
     label_access = "target_train"
     semi_supervised = False
     uses_source = False

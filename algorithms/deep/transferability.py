@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from transfer_sweep.algorithms.base import TrainingError
-from transfer_sweep.algorithms.deep._base import Batch
+from transfer_sweep.algorithms.deep._base import Batch, only
 from transfer_sweep.algorithms.deep._two_stages import StageParams, TwoStageMethod
 from transfer_sweep.algorithms.networks.blocks import blocks
 from transfer_sweep.datasets.base import DataError, Samples
@@ -21,6 +21,7 @@ _NEW_LAYERS = 1 << 32  # added to a seed: no trial's base starts from it
 class TransferabilityParams(StageParams):
     """Which of the paper's networks: AnB, BnB, and with ``fine_tune`` AnB+ and BnB+. A is the source, B the target."""
 
+    batch_norm_domains: Literal["source"] = only("source", "there are labelled batches only")
     first_share: float = Field(0.5, gt=0, lt=1, description="of the epochs, for the base network")
     layers: int = Field(1, ge=0, description="n: first layers copied from the base; 0: a network trained on B alone")
     base: Literal["source", "target"] = Field("source", description="what the base learned: A (AnB) or B (BnB)")

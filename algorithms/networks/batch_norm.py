@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Self
 
 import torch
@@ -39,6 +40,37 @@ def estimate_statistics(network: nn.Module, forward: Callable[[Tensor], object],
         layer.momentum = momentum
     network.train(training)
     return len(layers)
+
+
+@contextmanager
+def keeping_statistics(network: nn.Module) -> Iterator[None]:
+    """Batch norms normalise by their running statistics meanwhile, and leave them as they are."""
+    layers = [module for module in network.modules() if isinstance(module, BATCH_NORMS) and module.training]
+    for layer in layers:
+        layer.eval()
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.train()
+
+
+def statistics(network: nn.Module) -> dict[str, Tensor]:
+    """The running means, variances and counts of every batch-norm layer, by name: copies."""
+    return {
+        f"{name}.{buffer}": value.clone()
+        for name, module in network.named_modules()
+        if isinstance(module, BATCH_NORMS)
+        for buffer, value in module.named_buffers(recurse=False)
+    }
+
+
+@torch.no_grad()
+def restore_statistics(network: nn.Module, saved: Mapping[str, Tensor]) -> None:
+    """Put back what :func:`statistics` gave."""
+    buffers = dict(network.named_buffers())
+    for name, value in saved.items():
+        buffers[name].copy_(value)
 
 
 class DomainAlignment(nn.Module):

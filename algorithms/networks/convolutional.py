@@ -227,9 +227,27 @@ def _ganin_40(channels: int, dropout: float) -> Parts:
     return _ganin(backbone, 1024, (512,), dropout)
 
 
+# --- Long et al. 2018, Conditional Adversarial Domain Adaptation (NeurIPS), as in the authors' code ---
+
+
+def _lenet(channels: int, dropout: float) -> Parts:
+    """MNIST–USPS: 5×5×20, pool, 5×5×50 with dropout of whole maps, pool; 500 dense units, dropout. No batch norm."""
+    backbone = nn.Sequential(
+        *_unit(channels, 20, 5, pool=nn.MaxPool2d(2), norm=False),
+        nn.Conv2d(20, 50, 5),
+        nn.Dropout2d(dropout),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Flatten(),
+    )
+    activation = nn.Sequential(nn.ReLU(), nn.Dropout(dropout))
+    return Parts(backbone, nn.Linear(800, 500), activation, 500, lambda classes: nn.Linear(500, classes))
+
+
 PUBLISHED: dict[str, dict[int, Callable[[int, float], Parts]]] = {
     "digit_network": {28: _french_28, 32: _french_32, 40: _french_40},
     "mcd_network": {28: _saito_28, 32: _saito_32, 40: _saito_40},
+    "cdan_lenet": {28: _lenet},
     "ganin_network": {28: _ganin_28, 32: _ganin_svhn(32), 40: _ganin_40},
     "svhn_network": {28: _ganin_svhn(28), 32: _ganin_svhn(32)},
 }

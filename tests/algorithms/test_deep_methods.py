@@ -73,7 +73,7 @@ def snapshot(trial: Any) -> dict[str, torch.Tensor]:
 def test_discriminators_descend_the_loss_that_features_climb_lambda_times(
     name: str, auxiliary: str, term: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trial = build(name, lambda_schedule="constant", trade_off=0.3, dropout=0.0)
+    trial = build(name, lambda_schedule="constant", trade_off=0.3, dropout=0.0, discriminator_dropout=0.0)
     chosen = [trial.network.bottleneck["linear"].weight, *trial.nets[auxiliary].parameters()]
     features, *discriminator = torch.autograd.grad(trial.losses(*batches(trial), 0.5)[term], chosen)
     monkeypatch.setattr(f"transfer_sweep.algorithms.deep.{name}.reverse_gradient", lambda inputs, _: inputs)
@@ -99,27 +99,30 @@ def test_cdan_randomises_above_4096_dimensions_only() -> None:
 
 
 def test_cdans_entropy_weights_are_an_option() -> None:
-    weighted, plain = (build("cdan", entropy=e, dropout=0.0) for e in (True, False))
+    weighted, plain = (build("cdan", entropy=e, dropout=0.0, discriminator_dropout=0.0) for e in (True, False))
     source, target = batches(weighted)
     assert float(weighted.losses(source, target, 0.5)["domain"].detach()) != float(
         plain.losses(source, target, 0.5)["domain"].detach()
     )
 
 
-def test_madas_product_is_k_discriminators_of_features_weighted_by_each_class() -> None:
+@pytest.mark.parametrize("layers", [1, 2])
+def test_madas_product_is_k_discriminators_of_features_weighted_by_each_class(layers: int) -> None:
     torch.manual_seed(0)
-    together = ClassDiscriminators(5, 4, 7).double()
+    together = ClassDiscriminators(5, 4, 7, layers).double()
     features = torch.randn(6, 5, dtype=torch.float64)
     shares = softmax(torch.randn(6, 4, dtype=torch.float64), dim=1)
     weights = together.first.weight.view(4, 7, 5)
     for k in range(4):
         hidden = torch.relu((shares[:, k : k + 1] * features) @ weights[k].T + together.first_bias[k])
+        if layers == 2:
+            hidden = torch.relu(hidden @ together.between[0][k] + together.between_bias[0][k])
         alone = hidden @ together.second[k] + together.second_bias[k]
         torch.testing.assert_close(together(features, shares)[:, k], alone)
 
 
 def test_madas_loss_is_the_sum_over_classes() -> None:
-    trial = build("mada", dropout=0.0)
+    trial = build("mada", dropout=0.0, discriminator_dropout=0.0)
     source, target = batches(trial)
     on_source, on_target = trial.forward_pair(source.inputs, target)
     features = torch.cat([on_source.features, on_target.features])
@@ -128,6 +131,101 @@ def test_madas_loss_is_the_sum_over_classes() -> None:
     truth = torch.cat([torch.ones(20), torch.zeros(20)])
     expected = sum(binary_cross_entropy_with_logits(logits[:, k], truth) for k in range(3))
     torch.testing.assert_close(trial.losses(source, target, 0.5)["domain"], expected)
+
+
+def test_until_lambda_start_the_domains_are_not_looked_at() -> None:
+    for name in ("dann", "cdan", "mada"):
+        trial = build(name, lambda_start=0.2)
+        assert set(trial.losses(*batches(trial), 0.19)) == {"classification"}
+        assert set(trial.losses(*batches(trial), 0.2)) == {"classification", "domain"}
+        assert trial.weight(0.2) == 0.0  # the schedule begins there
+        assert trial.weight(0.3) == pytest.approx(2 / (1 + np.exp(-1.0)) - 1)
+
+
+# --- what batch norm sees ---
+
+
+def norm_of(trial: Any) -> torch.nn.BatchNorm1d:
+    (norm,) = (module for module in trial.network.modules() if isinstance(module, torch.nn.BatchNorm1d))
+    return norm
+
+
+def moments(trial: Any, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    hidden = trial.network.bottleneck["linear"](inputs)
+    return hidden.mean(dim=0), hidden.var(dim=0)
+
+
+@pytest.mark.parametrize("mode", ["joint", "separate", "source"])
+def test_batch_norm_sees_what_its_mode_says(mode: str) -> None:
+    trial = build("mcc", batch_norm_domains=mode, dropout=0.0)
+    source, target = batches(trial)
+    norm = norm_of(trial)
+    on_source, on_target = trial.forward_pair(source.inputs, target)
+    mean_s, var_s = moments(trial, source.inputs)
+    mean_t, var_t = moments(trial, target)
+    both = torch.cat([source.inputs, target])
+    mean_b, var_b = moments(trial, both)
+
+    def normalised(inputs: torch.Tensor, mean: torch.Tensor, var: torch.Tensor) -> torch.Tensor:
+        hidden = trial.network.bottleneck["linear"](inputs)
+        return torch.relu((hidden - mean) / (var + norm.eps).sqrt())
+
+    biased = 19 / 20
+    momentum = norm.momentum
+    assert momentum is not None
+    if mode == "joint":
+        expected = [normalised(source.inputs, mean_b, var_b * 39 / 40), normalised(target, mean_b, var_b * 39 / 40)]
+        running = momentum * mean_b
+    elif mode == "separate":
+        expected = [normalised(source.inputs, mean_s, var_s * biased), normalised(target, mean_t, var_t * biased)]
+        running = (1 - momentum) * momentum * mean_s + momentum * mean_t
+    else:
+        running = momentum * mean_s
+        expected = [
+            normalised(source.inputs, mean_s, var_s * biased),
+            normalised(target, running, (1 - momentum) * torch.ones(8) + momentum * var_s),
+        ]
+    torch.testing.assert_close([on_source.features, on_target.features], expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(norm.running_mean, running.detach())
+    assert norm.training
+
+
+@pytest.mark.parametrize("mode", ["joint", "separate"])
+def test_source_only_of_a_mode_is_a_method_of_that_mode_with_lambda_zero(mode: str) -> None:
+    control = build("source_only", batch_norm_domains=mode)
+    method = build("mcc", batch_norm_domains=mode, trade_off=0.0)
+    for trial in (control, method):
+        trial.fit_epoch()
+    inputs = control.task.target_inputs
+    np.testing.assert_array_equal(control.predict(inputs).logits, method.predict(inputs).logits)
+    alone = build("source_only")
+    alone.fit_epoch()
+    assert np.abs(alone.predict(inputs).logits - control.predict(inputs).logits).max() > 0.01
+
+
+def test_source_only_draws_no_target_where_batch_norm_sees_the_source_alone() -> None:
+    elsewhere = dataclasses.replace(domains(), target_inputs=np.full((60, 6), 1e3, dtype=np.float32))
+    here, there = build("source_only"), build("source_only", elsewhere)
+    for trial in (here, there):
+        trial.fit_epoch()
+    inputs = here.task.source.inputs
+    np.testing.assert_array_equal(here.predict(inputs).logits, there.predict(inputs).logits)
+
+
+def test_adabn_trains_frozen_layers_on_the_sources_statistics_and_predicts_with_the_targets() -> None:
+    trial = build("adabn", dropout=0.0)
+    norm = norm_of(trial)
+    trial.fit_epoch()
+    of_target = norm.running_mean.clone()  # type: ignore[union-attr]
+    hidden = trial.network.bottleneck["linear"](torch.from_numpy(trial.task.target_inputs))
+    torch.testing.assert_close(of_target, hidden.mean(dim=0).detach(), rtol=1e-4, atol=1e-4)
+    trial._train_mode()
+    of_source = norm.running_mean.clone()  # type: ignore[union-attr]
+    assert float((of_source - of_target).abs().max()) > 0.1
+    again = build("adabn", dropout=0.0)
+    again.load_state_dict(trial.state_dict())
+    again._train_mode()
+    torch.testing.assert_close(norm_of(again).running_mean, of_source)
 
 
 # --- MCD ---
