@@ -157,6 +157,21 @@ class Algorithm(ABC):
         """Units of budget a full run takes: 1 for a one-shot method, ``epochs`` for a deep one."""
         raise NotImplementedError
 
+    @classmethod
+    def control(cls, params: Params, backbone: str, training: str) -> Params | None:
+        """Params of ``source_only`` with which it does all that this method does but for its loss of the domains.
+
+        What that gains over ``source_only`` as it is, batch norm gains by seeing the target, and not the method.
+
+        Args:
+            params: the method's.
+            backbone, training: of its protocol.
+
+        Returns:
+            The shared hyperparameters; None where batch norm sees no target, by default.
+        """
+        return None
+
     @abstractmethod
     def fit_epoch(self) -> dict[str, float]:
         """Do one unit of budget; return the losses of it, by name.

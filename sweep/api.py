@@ -237,8 +237,8 @@ class RecordedExperiment:
         """One row a trial, in the order of the plan.
 
         Columns: ``id``, ``method``, ``source``, ``target``, ``backbone``, ``training``, ``few`` (target labels in
-        words), ``params`` (a dict), ``seed``, ``role`` (``search`` or ``confirm``), ``state``, ``budget`` (epochs of a
-        whole run), ``epoch`` (the last one reported), ``target_accuracy`` then and ``best_accuracy`` over all epochs,
+        words), ``params`` (a dict), ``seed``, ``role`` (``search``, ``confirm`` or ``control``), ``state``,
+        ``budget`` (epochs of a whole run), ``epoch`` (the last one reported), ``target_accuracy`` then and ``best_accuracy`` over all epochs,
         ``seconds``, one column for each criterion that some trial recorded, and ``error`` (a traceback). What was not
         reported is missing (NaN).
         """

@@ -123,6 +123,7 @@ class Run:
         self._interrupted = False
         self._out_of_time = False
         self._budget: TimeBudget | None = None
+        self._controls: set[str] = set()
 
     def execute(self) -> Outcome:
         """Run passes until nothing is missing.
@@ -154,8 +155,12 @@ class Run:
                 options.tensorboard,
             )
             while True:
-                plan = strategies.grid(experiment, self.search, ledger, self._given_up)
+                plan, controls = strategies.grid(experiment, self.search, ledger, self._given_up)
+                self._controls = {trial.id for chosen, own in controls.items() if self._wanted(chosen) for trial in own}
                 ledger.set_plan(plan)
+                ledger.set_meta(
+                    "controls", {chosen.id: [trial.id for trial in own] for chosen, own in controls.items()}
+                )
                 if self._interrupted or self._out_of_time or not self._missing(plan, ledger.states()):
                     break
                 self._pass(ledger, engine, plan)
@@ -235,9 +240,11 @@ class Run:
         self.console.print(text, markup=False, soft_wrap=True)
 
     def _is_of_plan(self, method: str, pair: Pair) -> bool:
-        return method in self.experiment.methods and self.options.only.keeps(method, pair)
+        return method in {*self.experiment.methods, trials.CONTROL} and self.options.only.keeps(method, pair)
 
     def _wanted(self, trial: Trial) -> bool:
+        if trial.role == "control":
+            return trial.id in self._controls
         return self.options.only.keeps(trial.method, trial.pair)
 
     def _missing(self, plan: Sequence[Trial], states: Mapping[str, TrialState]) -> list[Trial]:

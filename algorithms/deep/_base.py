@@ -45,7 +45,7 @@ from transfer_sweep.algorithms.deep._random_state import RandomState
 from transfer_sweep.algorithms.networks.augmentation import CROP, centre_crop, random_crop_flip
 from transfer_sweep.algorithms.networks.backbones import BackboneError
 from transfer_sweep.algorithms.networks.batch_norm import keeping_statistics
-from transfer_sweep.algorithms.networks.network import Network, Output, build_network
+from transfer_sweep.algorithms.networks.network import Network, Output, build_network, has_batch_norm
 from transfer_sweep.algorithms.schedules import (
     LambdaSchedule,
     LearningRateSchedule,
@@ -204,6 +204,15 @@ class DeepMethod(Algorithm):
     def auxiliary(self) -> dict[str, nn.Module]:
         """Networks beside ``network`` (a discriminator, say), by name; called once, when ``network`` exists."""
         return {}
+
+    @classmethod
+    def control(cls, params: Params, backbone: str, training: str) -> Params | None:
+        """None where the method draws no target, or the network has no batch norm that sees it."""
+        assert isinstance(params, DeepParams)
+        sees_target = cls.uses_target and params.batch_norm_domains != "source"
+        if not sees_target or not has_batch_norm(backbone, training, params.bottleneck, params.batch_norm):
+            return None
+        return DeepParams.model_validate({name: getattr(params, name) for name in DeepParams.model_fields})
 
     @property
     def draws_target(self) -> bool:

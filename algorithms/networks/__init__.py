@@ -14,7 +14,7 @@ from transfer_sweep.algorithms.networks.convolutional import PUBLISHED, SCRATCH
 from transfer_sweep.algorithms.networks.discriminator import ClassDiscriminators, Critic, DomainDiscriminator
 from transfer_sweep.algorithms.networks.gradient_reversal import reverse_gradient
 from transfer_sweep.algorithms.networks.multilinear import MultilinearMap, RandomizedMultilinearMap
-from transfer_sweep.algorithms.networks.network import Network, Output, build_network
+from transfer_sweep.algorithms.networks.network import Network, Output, build_network, has_batch_norm
 
 __all__ = [
     "BACKBONES",
@@ -31,6 +31,7 @@ __all__ = [
     "build_backbone",
     "build_network",
     "extract_features",
+    "has_batch_norm",
     "load_pretrained",
     "reverse_gradient",
 ]

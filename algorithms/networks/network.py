@@ -8,6 +8,7 @@ of the papers on digits and signs bring their own dense layers instead.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from transfer_sweep.algorithms.base import StateDict
 from transfer_sweep.algorithms.networks.backbones import BACKBONES, BackboneError, Normalize, build_backbone
+from transfer_sweep.algorithms.networks.batch_norm import BATCH_NORMS
 from transfer_sweep.algorithms.networks.convolutional import PUBLISHED, SCRATCH, Parts, small_cnn
 from transfer_sweep.datasets.base import ValueRange
 
@@ -68,6 +70,27 @@ class Network(nn.Module):
         hidden = self.bottleneck["linear"](deep)
         features = self.bottleneck["activation"](hidden)
         return Output(deep, hidden, features, self.classifier(features))
+
+
+@lru_cache
+def has_batch_norm(name: str, training: str, bottleneck: int, batch_norm: bool) -> bool:
+    """Whether a network normalises by the moments of a batch anywhere that learns or keeps statistics.
+
+    Args:
+        name: the backbone.
+        training: as in :class:`~transfer_sweep.algorithms.base.Task`; on vectors, the bottleneck is all there is.
+        bottleneck, batch_norm: as for :func:`build_network`.
+    """
+    in_bottleneck = bottleneck > 0 and batch_norm
+    if training in ("raw", "frozen"):
+        return in_bottleneck
+    with torch.device("meta"):
+        if name in PUBLISHED:
+            parts = next(iter(PUBLISHED[name].values()))(1, 0.0)
+            modules = [parts.backbone, parts.activation, parts.classifier(2)]
+            return any(isinstance(each, BATCH_NORMS) for module in modules for each in module.modules())
+        backbone = small_cnn(1) if name == "small_cnn" else build_backbone(name)
+    return in_bottleneck or any(isinstance(each, BATCH_NORMS) for each in backbone.modules())
 
 
 def build_network(

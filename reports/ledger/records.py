@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import pandas as pd
 
-Role = Literal["search", "confirm"]
+Role = Literal["search", "confirm", "control"]
 Training = Literal["raw", "frozen", "finetune", "scratch"]
 
 RAW = "raw"
@@ -255,7 +255,8 @@ class Trial:
 
     Attributes:
         id: a hash of that.
-        role: part of the search, or one of more seeds of what it chose.
+        role: part of the search, one of more seeds of what it chose, or a control of that: the same without the
+            method's loss of the domains.
         cell: where it competes.
         params: the method's, resolved, as its class encodes them.
         seed: of splits, draws and training.

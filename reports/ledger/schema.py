@@ -12,7 +12,7 @@ MIGRATIONS = [
     CREATE TABLE trials (
         id TEXT PRIMARY KEY,
         position INTEGER,          -- in the current plan; NULL where a former plan left it
-        role TEXT NOT NULL,        -- search | confirm
+        role TEXT NOT NULL,        -- search | confirm | control
         dataset TEXT NOT NULL,
         protocol TEXT NOT NULL,    -- canonical JSON: backbone, training, dataset options, few-label setting, profile
         method TEXT NOT NULL,

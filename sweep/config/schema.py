@@ -117,6 +117,11 @@ class Confirm(_Strict):
     """More seeds for each cell's chosen params."""
 
     seeds: int = Field(1, ge=1, le=100, description="seeds in all, the search's included")
+    controls: bool = Field(
+        True,
+        description="also run source_only with the chosen params of methods that let batch norm see the target: what "
+        "they gain without their loss",
+    )
     settings: Literal["chosen", "all"] = Field(
         "chosen", description="all: for every trial of the search, where params are not chosen among but compared"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Container, Sequence
+from typing import NamedTuple
 
 from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.reports import selection
@@ -28,8 +29,20 @@ def best_first(trials: Sequence[Trial]) -> list[Trial]:
     return [trial for turn in itertools.zip_longest(*ordered) for trial in turn if trial is not None]
 
 
-def grid(experiment: Experiment, search: Sequence[Trial], ledger: Ledger, given_up: Container[str]) -> list[Trial]:
-    """The search trials and, for the cells whose search is complete, more seeds of what it chose.
+class Plan(NamedTuple):
+    """What an experiment is to run as far as that is known.
+
+    Attributes:
+        trials: each once.
+        controls: of a chosen trial, which of them are its controls.
+    """
+
+    trials: list[Trial]
+    controls: dict[Trial, list[Trial]]
+
+
+def grid(experiment: Experiment, search: Sequence[Trial], ledger: Ledger, given_up: Container[str]) -> Plan:
+    """The search trials and, for the cells whose search is complete, more seeds of what it chose, and its controls.
 
     Args:
         experiment: for its confirmation and its criterion.
@@ -46,4 +59,9 @@ def grid(experiment: Experiment, search: Sequence[Trial], ledger: Ledger, given_
     complete = {trial.id for trial in search if trial.cell not in waiting}
     found = selection.candidates(ledger, everything=True)
     found = found[found["id"].isin(complete)].assign(role="search")
-    return [*search, *trials.confirmation(experiment, found)]
+    controls = trials.controls(experiment, found)
+    planned = [*search, *trials.confirmation(experiment, found), *itertools.chain.from_iterable(controls.values())]
+    once: dict[str, Trial] = {}
+    for trial in planned:  # methods share controls, and one may be a trial of the search
+        once.setdefault(trial.id, trial)
+    return Plan(list(once.values()), controls)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,9 @@ from transfer_sweep.sweep.config.schema import Experiment, MethodEntry
 from transfer_sweep.sweep.config.validation import domains_of, parse_pair
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning.protocols import protocols_of
+
+CONTROL = "source_only"
+"""The method that controls are trials of."""
 
 
 def search(experiment: Experiment) -> list[Trial]:
@@ -129,6 +133,33 @@ def confirmation(experiment: Experiment, candidates: pd.DataFrame) -> list[Trial
             for seed in range(experiment.seed + 1, experiment.seed + seeds)
         ]
     return trials
+
+
+def controls(experiment: Experiment, candidates: pd.DataFrame) -> dict[Trial, list[Trial]]:
+    """The controls of each cell's chosen trial: ``source_only``, in as many seeds, with what batch norm sees there.
+
+    Args:
+        experiment: for its seeds and its criterion.
+        candidates: as for :func:`confirmation`.
+
+    Returns:
+        The chosen trial → its controls. None has those whose batch norm sees no target. Methods that differ in their
+        loss alone share theirs.
+    """
+    if not experiment.confirm.controls or candidates.empty or experiment.confirm.settings == "all":
+        return {}
+    control = method_registry.get(CONTROL)
+    found: dict[Trial, list[Trial]] = {}
+    for chosen in planned(selection.choose(candidates, experiment.criterion)):
+        method, protocol = method_registry.get(chosen.method), chosen.protocol
+        shared = method.control(method.params_type.decode(chosen.params), protocol.backbone, protocol.training)
+        if shared is None or method is control:
+            continue
+        params = control.params_type.model_validate(shared.model_dump())
+        cell = replace(chosen.cell, method=CONTROL, protocol=replace(protocol, version=control.version))
+        seeds = range(experiment.seed, experiment.seed + experiment.confirm.seeds)
+        found[chosen] = [plan_trial(experiment, cell, params, seed, "control") for seed in seeds]
+    return found
 
 
 def varies(method: type[Algorithm], protocol: Protocol) -> bool:

@@ -9,6 +9,7 @@ from tests.support.experiment_file import METHODS, load_methods
 from transfer_sweep.algorithms import registry
 from transfer_sweep.reports.ledger.records import FewLabels, Pair, Protocol, Trial
 from transfer_sweep.sweep.config import loader
+from transfer_sweep.sweep.config.schema import Experiment
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import trials as plan
 from transfer_sweep.sweep.planning.data import dataset_of
@@ -130,6 +131,43 @@ def test_a_choice_gets_as_many_whole_runs_as_wanted(tmp_path: Path, state: str, 
         (p, s) for p in ("rendered-photo", "uci-photo") for s in seeds
     ]
     assert {(row.method, row.role) for row in rows} == {("dann", "confirm")}
+
+
+def test_a_choice_has_controls_where_batch_norm_sees_the_target_which_methods_share(tmp_path: Path) -> None:
+    methods = {
+        "source_only": "{lr: 0.01}",
+        "dann": "{lr: 0.01, trade_off: 3}",
+        "mcc": "{lr: 0.01}",
+        "mcd": "{lr: 0.01}",
+        "dan": "{lr: 0.01, batch_norm_domains: source}",
+        "adabn": "{lr: 0.01}",
+        "tca": "{}",
+    }
+    wanted = load_methods(tmp_path, "confirm: {seeds: 2}", methods)
+
+    def controls(wanted: Experiment) -> dict[str, list[Trial]]:
+        found = pd.DataFrame([row.encode() for row in plan.search(wanted)])
+        found = found.assign(
+            position=range(len(found)), state="done", information_maximization=1.0, predicted_classes=1.0
+        )
+        return {
+            chosen.method: own
+            for chosen, own in plan.controls(wanted, found).items()
+            if chosen.pair == Pair("uci", "photo")
+        }
+
+    found = controls(wanted)
+    assert set(found) == {"dann", "mcc", "mcd"}
+    assert [trial.id for trial in found["dann"]] == [trial.id for trial in found["mcc"]]
+    assert {trial.method for own in found.values() for trial in own} == {"source_only"}
+    assert {trial.role for own in found.values() for trial in own} == {"control"}
+    assert [trial.seed for trial in found["mcd"]] == [0, 1]
+    assert [found[name][0].params["batch_norm_domains"] for name in ("dann", "mcd")] == ["joint", "separate"]
+    assert found["dann"][0].params["lr"] == 0.01
+    without = wanted.model_copy(update={"confirm": wanted.confirm.model_copy(update={"controls": False})})
+    assert controls(without) == {}
+    plain = load_methods(tmp_path, "protocol: {backbone: cdan_lenet, training: scratch}", {"dann": "{}"})
+    assert controls(plain) == {}  # a network without batch norm
 
 
 def test_pairs_without_data_are_skipped_and_say_what_brings_it(tmp_path: Path) -> None:
