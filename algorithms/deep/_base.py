@@ -88,9 +88,9 @@ class DeepParams(Params):
     batch_norm_domains: BatchNormDomains = added_later(
         "joint",
         before="joint",
-        description="what batch norm sees. joint: both domains in one batch (Long 2018's code on digits, TLL); "
-        "separate: each domain's batch by itself, both in the running statistics (Long 2018's code on photographs); "
-        "source: the source alone, whose running statistics normalise the target, too",
+        description="what batch norm sees. joint: both domains in one batch (Long 2017's code); separate: each "
+        "domain's batch by itself, both in the running statistics (Long 2018's code); source: the source alone, "
+        "whose running statistics normalise the target, too",
     )
     dropout: float = Field(0.5, ge=0, lt=1, description="in the bottleneck (Srivastava 2014: 0.5)")
     backbone_lr: float = Field(0.1, ge=0, le=10, description="× lr for a pretrained backbone (Long 2015: 1/10)")

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from transfer_sweep.algorithms.deep._base import AdaptationMethod, AdaptationParams, Batch
+from transfer_sweep.algorithms.deep._base import AdaptationMethod, AdaptationParams, Batch, BatchNormDomains
 from transfer_sweep.algorithms.losses.adversarial import domain_confusion
 from transfer_sweep.algorithms.networks import DomainDiscriminator, reverse_gradient
 from transfer_sweep.datasets.base import added_later
@@ -16,6 +16,11 @@ from transfer_sweep.datasets.base import added_later
 class DANNParams(AdaptationParams):
     """λ is the reversal's coefficient: the discriminator itself learns at full rate from the first step."""
 
+    batch_norm_domains: BatchNormDomains = added_later(
+        "separate",
+        before="joint",
+        description="separate (Long 2018's code on photographs), joint (on digits) or source",
+    )
     hidden: int = Field(
         1024, ge=1, le=4096, description="units of the discriminator's two layers (Long 2018's code: 1024; digits 500)"
     )

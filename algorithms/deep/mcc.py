@@ -6,14 +6,18 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from transfer_sweep.algorithms.deep._base import AdaptationMethod, AdaptationParams, Batch
+from transfer_sweep.algorithms.deep._base import AdaptationMethod, AdaptationParams, Batch, BatchNormDomains
 from transfer_sweep.algorithms.losses.class_confusion import class_confusion
 from transfer_sweep.algorithms.schedules import LambdaSchedule
+from transfer_sweep.datasets.base import added_later
 
 
 class MCCParams(AdaptationParams):
     """The paper weighs the loss with 1 throughout."""
 
+    batch_norm_domains: BatchNormDomains = added_later(
+        "separate", before="joint", description="separate (Jin 2020's code), joint (TLL) or source"
+    )
     lambda_schedule: LambdaSchedule = Field("constant", description="of λ (Jin 2020: constant)")
     temperature: float = Field(2.5, gt=0, le=100, description="T of the rescaled softmax (Jin 2020: 2.5 on Office-31)")
 

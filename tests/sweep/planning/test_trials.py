@@ -139,7 +139,8 @@ def test_a_choice_has_controls_where_batch_norm_sees_the_target_which_methods_sh
         "dann": "{lr: 0.01, trade_off: 3}",
         "mcc": "{lr: 0.01}",
         "mcd": "{lr: 0.01}",
-        "dan": "{lr: 0.01, batch_norm_domains: source}",
+        "dan": "{lr: 0.01}",
+        "jan": "{lr: 0.01, batch_norm_domains: source}",
         "adabn": "{lr: 0.01}",
         "tca": "{}",
     }
@@ -157,12 +158,12 @@ def test_a_choice_has_controls_where_batch_norm_sees_the_target_which_methods_sh
         }
 
     found = controls(wanted)
-    assert set(found) == {"dann", "mcc", "mcd"}
+    assert set(found) == {"dann", "mcc", "mcd", "dan"}
     assert [trial.id for trial in found["dann"]] == [trial.id for trial in found["mcc"]]
     assert {trial.method for own in found.values() for trial in own} == {"source_only"}
     assert {trial.role for own in found.values() for trial in own} == {"control"}
     assert [trial.seed for trial in found["mcd"]] == [0, 1]
-    assert [found[name][0].params["batch_norm_domains"] for name in ("dann", "mcd")] == ["joint", "separate"]
+    assert [found[name][0].params["batch_norm_domains"] for name in ("dann", "dan")] == ["separate", "joint"]
     assert found["dann"][0].params["lr"] == 0.01
     without = wanted.model_copy(update={"confirm": wanted.confirm.model_copy(update={"controls": False})})
     assert controls(without) == {}
