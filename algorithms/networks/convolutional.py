@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 
 class Parts(NamedTuple):
@@ -25,6 +25,7 @@ class Parts(NamedTuple):
         activation: what follows it, (n, d) → (n, d); the classifier and the adaptation work on its output.
         dim: d.
         classifier: makes a classifier, (n, d) → (n, K), for K classes; MCD makes two.
+        standardises: whether the backbone takes grey levels of 0–255 as they are and standardises them itself.
     """
 
     backbone: nn.Module
@@ -32,6 +33,7 @@ class Parts(NamedTuple):
     activation: nn.Module
     dim: int
     classifier: Callable[[int], nn.Module]
+    standardises: bool = False
 
 
 def _unit(
@@ -244,12 +246,80 @@ def _lenet(channels: int, dropout: float) -> Parts:
     return Parts(backbone, nn.Linear(800, 500), activation, 500, lambda classes: nn.Linear(500, classes))
 
 
+# --- Haeusser et al. 2017, Associative Domain Adaptation (ICCV), as in the authors' code (``svhn_model``) ---
+
+
+class ImageStandardisation(nn.Module):
+    """(n, c, h, w) images x of grey levels 0–255 → (x − mean) / (variance + 10⁻⁵) of each image and channel.
+
+    By the variance, as the authors' code has it, not by its root: what comes out is small, about 1/80 on digits, and
+    so are embeddings and their products at the start of training.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        levels = images.float()
+        centred = levels - levels.mean(dim=(2, 3), keepdim=True)
+        return centred / (centred.square().mean(dim=(2, 3), keepdim=True) + 1e-5)
+
+
+def _glorot(module: nn.Module) -> None:
+    """Start as the code's library does: Glorot's uniform weights (Glorot 2010), no biases."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)
+
+
+def _haeusser(side: int) -> Callable[[int, float], Parts]:
+    """Three blocks of three 3×3 convolutions of 32, 64 and 128 maps, each pooled; an embedding of 128. ELU throughout.
+
+    No batch norm, no dropout. The code brings digits to 32 pixels and leaves traffic signs at 40.
+    """
+
+    def build(channels: int, dropout: float) -> Parts:
+        layers: list[nn.Module] = [ImageStandardisation()]
+        for inputs, outputs in ((channels, 32), (32, 64), (64, 128)):
+            layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ELU()]
+            layers += [nn.Conv2d(outputs, outputs, 3, padding=1), nn.ELU()]
+            layers += [nn.Conv2d(outputs, outputs, 3, padding=1), nn.MaxPool2d(2), nn.ELU()]
+        backbone = nn.Sequential(*layers, nn.Flatten()).apply(_glorot)
+        embedding = nn.Linear(128 * (side // 8) ** 2, 128).apply(_glorot)
+        return Parts(backbone, embedding, nn.ELU(), 128, lambda k: nn.Linear(128, k).apply(_glorot), standardises=True)
+
+    return build
+
+
+# --- Shen et al. 2018, Wasserstein Distance Guided Representation Learning (AAAI), as in the authors' code ---
+
+
+def _tenth(module: nn.Module) -> None:
+    """Start as the authors' code does: normal weights of deviation 0.1, cut at two of them; biases of 0.1."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.1, a=-0.2, b=0.2)
+        nn.init.constant_(module.bias, 0.1)
+
+
+def _shen_28(channels: int, dropout: float) -> Parts:
+    """MNIST–USPS: 5×5×32, pool, 5×5×64, pool, with padding; 1024 dense units. No batch norm, no dropout.
+
+    The weight of WDGRL's distance goes with the size of the features, and with it the start of the weights.
+    """
+    backbone = nn.Sequential(
+        *_unit(channels, 32, 5, 2, nn.MaxPool2d(2), norm=False),
+        *_unit(32, 64, 5, 2, nn.MaxPool2d(2), norm=False),
+        nn.Flatten(),
+    ).apply(_tenth)
+    dense = nn.Linear(3136, 1024).apply(_tenth)
+    return Parts(backbone, dense, nn.ReLU(), 1024, lambda classes: nn.Linear(1024, classes).apply(_tenth))
+
+
 PUBLISHED: dict[str, dict[int, Callable[[int, float], Parts]]] = {
     "digit_network": {28: _french_28, 32: _french_32, 40: _french_40},
     "mcd_network": {28: _saito_28, 32: _saito_32, 40: _saito_40},
     "cdan_lenet": {28: _lenet},
     "ganin_network": {28: _ganin_28, 32: _ganin_svhn(32), 40: _ganin_40},
     "svhn_network": {28: _ganin_svhn(28), 32: _ganin_svhn(32)},
+    "association_network": {side: _haeusser(side) for side in (28, 32, 40)},
+    "wdgrl_network": {28: _shen_28},
 }
 """Name, as in ``paper_results.csv`` → side of the images in pixels → builds it for (channels, dropout rate).
 

@@ -124,7 +124,7 @@ def build_network(
         parts = _published(name, input_shape, dropout)
     else:
         parts = _with_bottleneck(name, input_shape, bottleneck, batch_norm, dropout, pretrained)
-    if images and name in SCRATCH:
+    if images and name in SCRATCH and not parts.standardises:
         mean, scale = _GREY_LEVELS[values]
         parts = parts._replace(backbone=nn.Sequential(Normalize((mean,), (scale,)), parts.backbone))
     return Network(parts, num_classes)

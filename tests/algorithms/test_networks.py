@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from scipy.ndimage import affine_transform
 from sklearn.datasets import load_sample_images
 from torch import nn
-from torch.nn.functional import max_pool2d, relu, softmax
+from torch.nn.functional import conv2d, elu, max_pool2d, relu, softmax
 
 from transfer_sweep.algorithms.networks import (
     PUBLISHED,
@@ -88,6 +88,11 @@ ARCHITECTURES = {
     ("ganin_network", 3, 28): "32,3,5 48,32,5 100,768 100,100 10,100",
     ("ganin_network", 3, 32): "64,3,5 64,64,5 128,64,5 3072,8192 2048,3072 10,2048",
     ("ganin_network", 3, 40): "96,3,5 144,96,3 256,144,5 512,1024 10,512",
+    ("association_network", 1, 28): "32,1,3 32,32,3 32,32,3 64,32,3 64,64,3 64,64,3 128,64,3 128,128,3 128,128,3 "
+    "128,1152 10,128",
+    ("association_network", 3, 32): "32,3,3 32,32,3 32,32,3 64,32,3 64,64,3 64,64,3 128,64,3 128,128,3 128,128,3 "
+    "128,2048 10,128",
+    ("wdgrl_network", 1, 28): "32,1,5 64,32,5 1024,3136 10,1024",
 }
 
 
@@ -99,7 +104,7 @@ def test_published_networks_have_the_published_layers(name: str, channels: int, 
     assert weights == [(*layer, layer[2]) if len(layer) == 3 else layer for layer in listed]
 
 
-def test_only_ganins_networks_have_no_batch_norm() -> None:
+def test_only_two_papers_networks_have_batch_norm() -> None:
     for name, sizes in PUBLISHED.items():
         for side in sizes:
             modules = list(build_network(name, (3, side, side), 10).modules())
@@ -124,7 +129,35 @@ def test_the_digit_network_is_the_published_forward_pass() -> None:
 def test_dropout_is_the_rate_of_the_published_layers() -> None:
     for name in PUBLISHED:
         rates = [m.p for m in build_network(name, (1, 28, 28), 10, dropout=0.3).modules() if isinstance(m, nn.Dropout)]
-        assert set(rates) == {0.3}
+        assert set(rates) == (set() if name in ("association_network", "wdgrl_network") else {0.3})
+
+
+def test_the_association_network_is_the_published_forward_pass() -> None:
+    # Each image and channel by its own mean and variance, as the authors' code has it; ELU on the embedding, too.
+    torch.manual_seed(0)
+    network = build_network("association_network", (3, 32, 32), 10)
+    images = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)
+    levels = images.numpy().astype(np.float64)
+    mean, variance = levels.mean(axis=(2, 3), keepdims=True), levels.var(axis=(2, 3), keepdims=True)
+    x = torch.from_numpy((levels - mean) / (variance + 1e-5)).float()
+    convolutions = [m for m in network.backbone.modules() if isinstance(m, nn.Conv2d)]
+    for index, convolution in enumerate(convolutions):
+        x = elu(conv2d(x, convolution.weight, convolution.bias, padding=1))
+        x = max_pool2d(x, 2) if index % 3 == 2 else x
+    x = elu(network.bottleneck["linear"](x.flatten(1)))
+    output = network(images)
+    torch.testing.assert_close(output.features, x, rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(output.logits, network.classifier(x), rtol=1e-4, atol=1e-7)
+
+
+def test_walks_begin_undecided_in_the_association_network() -> None:
+    # Where products A·B differ by less than 0.1, their softmax is all but uniform over the targets.
+    torch.manual_seed(0)
+    network = build_network("association_network", (1, 28, 28), 10)
+    strokes = 255 * (torch.rand(64, 1, 28, 28) < 0.2)
+    embedded = network(strokes.to(torch.uint8)).features.detach()
+    products = embedded @ embedded.T
+    assert 0 < float(products.max() - products.min()) < 0.1
 
 
 def test_grey_levels_become_the_asked_range() -> None:
