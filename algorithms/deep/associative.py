@@ -8,18 +8,21 @@ from torch.nn.functional import cross_entropy
 
 from transfer_sweep.algorithms.deep._base import AdaptationMethod, AdaptationParams, Batch
 from transfer_sweep.algorithms.losses.association import walker_and_visit
+from transfer_sweep.algorithms.schedules import LambdaSchedule
 
 
 class AssociativeParams(AdaptationParams):
-    """λ weighs both losses; the paper switches them on some steps after the start."""
+    """λ weighs both losses; on digits the paper has them join after 500 of 12,000 steps.
 
-    trade_off: float = Field(
-        0.1,
-        ge=0,
-        le=1000,
-        description="λ: weight of the walker loss (Haeusser 2017: 1, on embeddings without batch norm)",
+    Its batches hold 100 samples of each of ten classes, and as many of the target. On features that are larger than
+    its network's (batch norm, a pretrained backbone) walks are decided from the start, and a smaller λ does better.
+    """
+
+    trade_off: float = Field(1.0, ge=0, le=1000, description="λ: weight of the walker loss (Haeusser 2017: 1)")
+    lambda_schedule: LambdaSchedule = Field("constant", description="of λ (Haeusser 2017: constant once it is on)")
+    visit: float = Field(
+        0.1, ge=0, le=100, description="β₂ / β₁, weight of the visit loss (Haeusser 2017: 0.1 signs, 0.2 and 0.6 digits)"
     )
-    visit: float = Field(0.1, ge=0, le=100, description="β₂ / β₁, weight of the visit loss (Haeusser 2017: 0.1–0.6)")
 
 
 class Associative(AdaptationMethod):

@@ -1,5 +1,6 @@
 """What makes each deep method itself: which parameters move in which step, and what its layers compute."""
 
+import copy
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -314,6 +315,39 @@ def test_the_critics_weights_stay_within_the_clip_and_it_trains_n_critic_times_b
     optimizer = trial.optimizers["critic"]
     assert isinstance(optimizer, torch.optim.RMSprop)
     assert optimizer.param_groups[0]["momentum"] == 0
+
+
+@pytest.mark.parametrize("schedule", ["ganin", "cosine"])
+def test_the_critics_rate_is_constant_while_the_networks_decays(schedule: str) -> None:
+    trial = build("wasserstein", lr_schedule=schedule, critic_lr=0.002, lr=0.01)
+    rates = []
+    for _ in range(10):
+        trial.fit_epoch()
+        rates.append([trial.optimizers[name].param_groups[0]["lr"] for name in ("critic", "network")])
+    assert {critic for critic, _ in rates} == {0.002}
+    assert rates[-1][1] < rates[0][1] / 3
+
+
+def test_wdgrls_critic_takes_adams_steps_up_the_penalised_distance() -> None:
+    params = {"gradient_penalty": 10.0, "critic_optimizer": "adam", "critic_lr": 1e-3, "n_critic": 1, "dropout": 0.0}
+    trial = build("wasserstein", **params, batch_norm=False)
+    trial.nets.double()  # where a gradient is zero, Adam's first step is that of rounding
+    source, target = (Batch(batches(trial)[0].inputs.double(), batches(trial)[0].labels), batches(trial)[1].double())
+    on_source, on_target = trial.forward_pair(source.inputs, target)
+    critic = copy.deepcopy(trial.nets["critic"])
+    adam = torch.optim.Adam(critic.parameters(), lr=1e-3)
+    with trial._random_state.in_use():
+        state = torch.get_rng_state()
+        trial.step(source, target, 0.5)
+        torch.set_rng_state(state)
+        a, b = on_source.features.detach(), on_target.features.detach()
+        share = torch.rand(20, 1, dtype=torch.float64)
+    points = torch.cat([a, b, share * a + (1 - share) * b]).requires_grad_()
+    slopes = torch.autograd.grad(critic(points).sum(), points, create_graph=True)[0].norm(dim=1)
+    (critic(b).mean() - critic(a).mean() + 10 * ((slopes - 1) ** 2).mean()).backward()
+    adam.step()
+    for moved_by_us, expected in zip(trial.nets["critic"].parameters(), critic.parameters(), strict=True):
+        torch.testing.assert_close(moved_by_us, expected)
 
 
 def test_with_a_gradient_penalty_nothing_is_clipped() -> None:
