@@ -21,7 +21,10 @@ class AssociativeParams(AdaptationParams):
     trade_off: float = Field(1.0, ge=0, le=1000, description="λ: weight of the walker loss (Haeusser 2017: 1)")
     lambda_schedule: LambdaSchedule = Field("constant", description="of λ (Haeusser 2017: constant once it is on)")
     visit: float = Field(
-        0.1, ge=0, le=100, description="β₂ / β₁, weight of the visit loss (Haeusser 2017: 0.1 signs, 0.2 and 0.6 digits)"
+        0.1,
+        ge=0,
+        le=100,
+        description="β₂ / β₁, weight of the visit loss (Haeusser 2017: 0.1 signs, 0.2 and 0.6 digits)",
     )
 
 

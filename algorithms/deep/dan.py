@@ -9,16 +9,36 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, softmax
 
 from transfer_sweep.algorithms.deep._base import AdaptationMethod, AdaptationParams, Batch
-from transfer_sweep.algorithms.losses.mmd import Estimate, mmd
+from transfer_sweep.algorithms.losses.mmd import Estimate, KernelWeights, mmd
+from transfer_sweep.algorithms.networks import Output
+from transfer_sweep.datasets.base import added_later
 
 
 class DANParams(AdaptationParams):
-    """Which layers are matched, and how."""
+    """Which layers are matched, and how.
+
+    The paper and its codes differ. Caffe's (Xlearn): fc7 and the logits, kernels summed, one random pair of pairs for
+    each sample. PyTorch's (Xlearn): the bottleneck, summed, unbiased or cyclic. TLL's: the bottleneck, summed, cyclic.
+    """
 
     layers: Literal["features", "predictions", "both"] = Field(
-        "both", description="matched: the bottleneck, the class probabilities, or both (Long 2015: fc6, fc7 and fc8)"
+        "both", description="matched: the bottleneck, the predictions, or both (Long 2015: fc6, fc7 and fc8)"
     )
-    estimate: Estimate = Field("biased", description="of the MMD; linear is the paper's O(n) one (Long 2015)")
+    outputs: Literal["probabilities", "logits"] = added_later(
+        "probabilities",
+        before="probabilities",
+        description="what predictions are: class probabilities, or logits (Long 2015, Xlearn's Caffe code: fc8)",
+    )
+    estimate: Estimate = Field(
+        "biased",
+        description="of the MMD; linear is the paper's O(n) one (Long 2015); cyclic: over neighbours (Xlearn's linear "
+        "version, TLL); unbiased: Xlearn's other",
+    )
+    kernels: KernelWeights = added_later(
+        "mean",
+        before="mean",
+        description="the five are averaged, as the paper's weights sum to 1, or summed (Xlearn, TLL)",
+    )
 
 
 class DAN(AdaptationMethod):
@@ -32,10 +52,15 @@ class DAN(AdaptationMethod):
     def losses(self, source: Batch, target: Tensor, progress: float) -> dict[str, Tensor]:
         on_source, on_target = self.forward_pair(source.inputs, target)
         losses = {"classification": cross_entropy(on_source.logits, source.labels)}
-        weight, estimate = self.weight(progress), self.params.estimate
-        if self.params.layers != "predictions":
-            losses["mmd_features"] = weight * mmd(on_source.features, on_target.features, estimate=estimate)
-        if self.params.layers != "features":
-            p_source, p_target = softmax(on_source.logits, dim=1), softmax(on_target.logits, dim=1)
-            losses["mmd_predictions"] = weight * mmd(p_source, p_target, estimate=estimate)
+        weight, layers = self.weight(progress), self.params.layers
+        if layers != "predictions":
+            losses["mmd_features"] = weight * self._mmd(on_source.features, on_target.features)
+        if layers != "features":
+            losses["mmd_predictions"] = weight * self._mmd(self._outputs(on_source), self._outputs(on_target))
         return losses
+
+    def _outputs(self, of: Output) -> Tensor:
+        return of.logits if self.params.outputs == "logits" else softmax(of.logits, dim=1)
+
+    def _mmd(self, source: Tensor, target: Tensor) -> Tensor:
+        return mmd(source, target, estimate=self.params.estimate, summed=self.params.kernels == "sum")

@@ -266,7 +266,8 @@ def _glorot(module: nn.Module) -> None:
     """Start as the code's library does: Glorot's uniform weights (Glorot 2010), no biases."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.xavier_uniform_(module.weight)
-        nn.init.zeros_(module.bias)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 def _haeusser(side: int) -> Callable[[int, float], Parts]:
@@ -275,7 +276,7 @@ def _haeusser(side: int) -> Callable[[int, float], Parts]:
     No batch norm, no dropout. The code brings digits to 32 pixels and leaves traffic signs at 40.
     """
 
-    def build(channels: int, dropout: float) -> Parts:
+    def build(channels: int, _dropout: float) -> Parts:
         layers: list[nn.Module] = [ImageStandardisation()]
         for inputs, outputs in ((channels, 32), (32, 64), (64, 128)):
             layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ELU()]
@@ -295,10 +296,11 @@ def _tenth(module: nn.Module) -> None:
     """Start as the authors' code does: normal weights of deviation 0.1, cut at two of them; biases of 0.1."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.1, a=-0.2, b=0.2)
-        nn.init.constant_(module.bias, 0.1)
+        if module.bias is not None:
+            nn.init.constant_(module.bias, 0.1)
 
 
-def _shen_28(channels: int, dropout: float) -> Parts:
+def _shen_28(channels: int, _dropout: float) -> Parts:
     """MNIST–USPS: 5×5×32, pool, 5×5×64, pool, with padding; 1024 dense units. No batch norm, no dropout.
 
     The weight of WDGRL's distance goes with the size of the features, and with it the start of the weights.

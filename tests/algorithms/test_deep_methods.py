@@ -19,6 +19,7 @@ from transfer_sweep.algorithms.deep.mcd import MCD, MCDParams
 from transfer_sweep.algorithms.deep.transferability import Transferability, TransferabilityParams
 from transfer_sweep.algorithms.deep.wasserstein import Wasserstein, WassersteinParams
 from transfer_sweep.algorithms.losses.discrepancy import classifier_discrepancy
+from transfer_sweep.algorithms.losses.mmd import joint_mmd, mmd
 from transfer_sweep.algorithms.networks import ClassDiscriminators, build_backbone
 from transfer_sweep.algorithms.networks.batch_norm import DomainAlignment
 from transfer_sweep.algorithms.networks.blocks import blocks
@@ -329,8 +330,8 @@ def test_the_critics_rate_is_constant_while_the_networks_decays(schedule: str) -
 
 
 def test_wdgrls_critic_takes_adams_steps_up_the_penalised_distance() -> None:
-    params = {"gradient_penalty": 10.0, "critic_optimizer": "adam", "critic_lr": 1e-3, "n_critic": 1, "dropout": 0.0}
-    trial = build("wasserstein", **params, batch_norm=False)
+    wdgrl = {"gradient_penalty": 10, "critic_optimizer": "adam", "critic_lr": 1e-3}
+    trial = build("wasserstein", None, **wdgrl, n_critic=1, batch_norm=False, dropout=0)
     trial.nets.double()  # where a gradient is zero, Adam's first step is that of rounding
     source, target = (Batch(batches(trial)[0].inputs.double(), batches(trial)[0].labels), batches(trial)[1].double())
     on_source, on_target = trial.forward_pair(source.inputs, target)
@@ -448,6 +449,33 @@ def test_associative_draws_class_balanced_source_batches() -> None:
     unbalanced = Task(task.source.take(lopsided), None, task.target_inputs, 3, epochs=2)
     Watched(unbalanced, AssociativeParams(batch_size=21, bottleneck=8), "cpu", 0).fit_epoch()
     assert all(counts == [7, 7, 7] for counts in seen)
+
+
+def test_dan_matches_the_probabilities_or_the_logits() -> None:
+    for outputs, seen in (("probabilities", lambda logits: softmax(logits, dim=1)), ("logits", lambda logits: logits)):
+        trial = build("dan", outputs=outputs, layers="predictions", dropout=0.0, lambda_schedule="constant")
+        source, target = batches(trial)
+        on_source, on_target = trial.forward_pair(source.inputs, target)
+        expected = mmd(seen(on_source.logits), seen(on_target.logits))
+        torch.testing.assert_close(trial.losses(source, target, 0.5)["mmd_predictions"], expected)
+
+
+@pytest.mark.parametrize(("name", "term"), [("dan", "mmd_features"), ("jan", "jmmd")])
+def test_five_summed_kernels_weigh_five_times_their_mean(name: str, term: str) -> None:
+    found = []
+    for kernels in ("mean", "sum"):
+        trial = build(name, kernels=kernels, dropout=0.0)
+        found.append(trial.losses(*batches(trial), 0.5)[term])
+    torch.testing.assert_close(found[1], 5 * found[0])
+
+
+def test_jans_predictions_have_the_authors_bandwidth_where_asked() -> None:
+    trial = build("jan", predictions_bandwidth=1.68, kernels="sum", estimate="unbiased", dropout=0.0)
+    source, target = batches(trial)
+    both = [torch.cat(layers) for layers in zip(*trial.forward_pair(source.inputs, target), strict=True)]
+    _, _, features, logits = both
+    expected = joint_mmd([features, softmax(logits, dim=1)], [5, 1], 20, "unbiased", True, [0.0, 1.68])
+    torch.testing.assert_close(trial.losses(source, target, 0.5)["jmmd"], trial.weight(0.5) * expected)
 
 
 def test_jan_a_has_an_adversary_that_climbs_what_the_network_descends(monkeypatch: pytest.MonkeyPatch) -> None:

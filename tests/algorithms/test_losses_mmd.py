@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 from sklearn.metrics.pairwise import euclidean_distances, rbf_kernel
 
 from transfer_sweep.algorithms.losses.mmd import (
@@ -67,6 +68,30 @@ def test_the_linear_time_estimate_sums_over_disjoint_quadruples(samples: tuple[A
     ss, tt, st = (reference_kernel(a, b, gamma) for a, b in ((x, x), (y, y), (x, y)))
     terms = [ss[i, i + 1] + tt[i, i + 1] - st[i, i + 1] - st[i + 1, i] for i in range(0, 12, 2)]
     assert float(mmd(torch.tensor(x), torch.tensor(y), estimate="linear")) == pytest.approx(np.mean(terms), rel=1e-9)
+
+
+def test_the_cyclic_estimate_is_the_linear_version_of_the_authors_code(samples: tuple[Array, Array]) -> None:
+    # thuml/Xlearn, pytorch/src/loss.py, DAN_Linear: i and i + 1 modulo n; the five kernels are summed.
+    x, y = samples
+    gamma = mean_of_pairs(np.vstack([x, y]))
+    ss, tt, st = (5 * reference_kernel(a, b, gamma) for a, b in ((x, x), (y, y), (x, y)))
+    terms = [ss[i, j] + tt[i, j] - st[i, j] - st[j, i] for i, j in ((i, (i + 1) % 12) for i in range(12))]
+    value = mmd(torch.tensor(x), torch.tensor(y), estimate="cyclic", summed=True)
+    assert float(value) == pytest.approx(np.mean(terms), rel=1e-9)
+
+
+def test_the_joint_discrepancy_at_the_authors_bandwidths(samples: tuple[Array, Array]) -> None:
+    # thuml/Xlearn, pytorch/src/loss.py, JAN: five summed kernels on features, one of bandwidth 1.68 on predictions;
+    # pairs of a sample with itself are left out within a domain, and not across.
+    rng = np.random.default_rng(1)
+    features, predictions = np.vstack(samples), softmax(rng.normal(size=(24, 4)), axis=1)
+    kernel = 5 * reference_kernel(features, features, mean_of_pairs(features)) * rbf_kernel(predictions, gamma=1 / 1.68)
+    within = sum(kernel[i, j] + kernel[i + 12, j + 12] for i in range(12) for j in range(i + 1, 12)) / (12 * 11 / 2)
+    across = sum(kernel[i, j + 12] + kernel[j, i + 12] for i in range(12) for j in range(12)) / 144
+    value = joint_mmd(
+        [torch.tensor(features), torch.tensor(predictions)], [5, 1], 12, "unbiased", summed=True, bandwidths=[0, 1.68]
+    )
+    assert float(value) == pytest.approx(within - across, rel=1e-9)
 
 
 def test_a_single_kernel_on_two_points_has_a_closed_form() -> None:
