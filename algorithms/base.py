@@ -7,6 +7,7 @@ method can use them, by intent or by mistake.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -127,6 +128,8 @@ class Algorithm(ABC):
             in the first says nothing of what the last makes of them.
         version: raised when its behaviour changes, so that results of both are told apart (above 1, it is part of a
             trial's identity).
+        paper_settings: dataset → the params that its paper fixed for all pairs there, where it did not search them by
+            target labels. A report shows the trial that has them beside the published numbers.
         params_type: its hyperparameters.
     """
 
@@ -139,6 +142,7 @@ class Algorithm(ABC):
     deterministic: ClassVar[bool] = False
     stages: ClassVar[int] = 1
     version: ClassVar[int] = 1
+    paper_settings: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     params_type: ClassVar[type[Params]] = Params
 
     def __init__(self, task: Task, params: Params, device: str = "cpu", seed: int = 0) -> None:

@@ -259,6 +259,7 @@ class Run:
                 "label_access": {name: method.label_access for name, method in methods.items()},
                 "family": {name: method.family for name, method in methods.items()},
                 "citations": {name: method.source for name, method in methods.items()},
+                "paper_settings": {name: method.paper_settings for name, method in methods.items()},
                 "dataset_source": self.dataset.source,
                 "skipped": self.skipped,
             },
