@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self
@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.sparse import csr_array
 
 from transfer_sweep import UserError
@@ -116,11 +116,18 @@ class Domain:
         train: what methods train on or adapt to.
         test: what a target is scored on; None where the published protocol is transductive, that is,
             where the (unlabelled) training samples are the scored ones.
+        train_size: how many of the training samples a trial has, drawn with its seed; None: all of them.
     """
 
     name: str
     train: Samples
     test: Samples | None = None
+    train_size: int | None = field(default=None, kw_only=True)
+
+    @property
+    def trained_on(self) -> int:
+        """How many training samples a trial has."""
+        return len(self.train) if self.train_size is None else self.train_size
 
     @property
     def scored(self) -> Samples:
@@ -253,6 +260,23 @@ def added_later(default: Any, *, before: Any, **field: Any) -> Any:
 
 class Options(Recorded):
     """Options of a dataset that belong to the protocol (image size, layout). Subclass per dataset."""
+
+
+class DrawnOptions(Options):
+    """Options of a dataset whose option ``train`` lets trials have a part of a domain's training samples."""
+
+    draw: Literal["by_seed", "fixed"] = added_later(
+        "by_seed",
+        before="fixed",
+        description="of what `train` asks for: with each trial's seed, or with draw_seed for all trials alike (as "
+        "before this option)",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _where_something_is_drawn(cls, given: dict[str, Any]) -> dict[str, Any]:
+        # What decides nothing changes no identity.
+        return given if given.get("train") else {**given, "draw": "fixed"}
 
 
 class Dataset(ABC):

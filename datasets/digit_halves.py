@@ -51,7 +51,10 @@ class DigitHalves(Dataset):
             raise DataError(f"{self.name} has no domain {domain!r}; it has {', '.join(self.domains)}")
         whole = self.whole.load(self.options.of)
         assert whole.test is not None  # digits have one
-        return Domain(domain, _half(whole.train, domain), _half(whole.test, domain))
+        train, size = _half(whole.train, domain), whole.train_size
+        if size is not None:  # as many as a draw from the whole has of this half, on average
+            size = round(size * len(train) / len(whole.train))
+        return Domain(domain, train, _half(whole.test, domain), train_size=size)
 
     def lacking(self, domain: str) -> str | None:
         """What the whole lacks."""

@@ -30,8 +30,8 @@ from transfer_sweep.datasets.base import (
     DataError,
     Dataset,
     Domain,
+    DrawnOptions,
     FileCheck,
-    Options,
     RemoteFile,
     Samples,
     ValueRange,
@@ -65,7 +65,7 @@ _PATHS = {
 }
 
 
-class DigitsOptions(Options):
+class DigitsOptions(DrawnOptions):
     """What the arrays look like and which samples they hold; part of the protocol."""
 
     size: Literal[28, 32] = Field(
@@ -78,9 +78,11 @@ class DigitsOptions(Options):
     )
     values: ValueRange = Field("symmetric", description="what networks see of 0–255: symmetric [−1, 1] or unit [0, 1]")
     train: dict[str, int] = Field(
-        {}, description="training images drawn of a domain, as {mnist: 2000, usps: 1800}; all where none is named"
+        {},
+        description="training images that a trial has of a domain, as {mnist: 2000, usps: 1800}; all where none is "
+        "named",
     )
-    draw_seed: int = Field(0, ge=0, description="of that draw, and of drawn numbers")
+    draw_seed: int = Field(0, ge=0, description="of drawn numbers, and of what is drawn for all trials alike")
     syn_numbers: Literal["drawn", "published"] = Field("drawn", description="by our generator, or the published files")
     drawn: int = Field(50_000, ge=100, le=500_000, description="training images of drawn numbers (published: 479,400)")
 
@@ -177,11 +179,17 @@ class Digits(Dataset):
         if (why := self.lacking(domain)) is not None:
             raise DataError(why)
         train, test = self._read(domain)
-        chosen = self._chosen(domain, len(train.labels))
+        wanted, n = self.options.train.get(domain), len(train.labels)
+        if wanted is not None and wanted > n:
+            raise DataError(f"dataset_options.train asks for {wanted} training images of {domain}, which has {n}")
+        by_seed = self.options.draw == "by_seed"
+        if wanted is not None and not by_seed:
+            train = self._fixed(train, wanted, domain)
         return Domain(
             domain,
-            Samples(self._in_form(train.images[chosen], domain), train.labels[chosen]),
+            Samples(self._in_form(train.images, domain), train.labels),
             Samples(self._in_form(test.images, domain), test.labels),
+            train_size=wanted if by_seed else None,
         )
 
     def lacking(self, domain: str) -> str | None:
@@ -309,13 +317,11 @@ class Digits(Dataset):
 
     # --- their form ---
 
-    def _chosen(self, domain: str, n: int) -> NDArray[np.int64]:
-        """Rows of the training images to use, in order."""
-        wanted = self.options.train.get(domain, n)
-        if wanted > n:
-            raise DataError(f"dataset_options.train asks for {wanted} training images of {domain}, which has {n}")
+    def _fixed(self, train: _Part, wanted: int, domain: str) -> _Part:
+        """So many of the training images, in order, the same for all trials."""
         rng = np.random.default_rng((self.options.draw_seed, self.domains.index(domain)))
-        return np.sort(rng.permutation(n)[:wanted])
+        rows = np.sort(rng.permutation(len(train.labels))[:wanted])
+        return _Part(train.images[rows], train.labels[rows])
 
     def _in_form(self, images: NDArray[np.uint8], domain: str) -> NDArray[np.uint8]:
         """(n, h, w[, 3]) as (n, channels, size, size)."""

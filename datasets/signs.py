@@ -27,8 +27,8 @@ from transfer_sweep.datasets.base import (
     DataError,
     Dataset,
     Domain,
+    DrawnOptions,
     FileCheck,
-    Options,
     RemoteFile,
     Samples,
     ValueRange,
@@ -43,14 +43,16 @@ _MIRROR = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370"
 _LIMITS = (20, 30, 50, 60, 70, 80)
 
 
-class SignsOptions(Options):
+class SignsOptions(DrawnOptions):
     """What the arrays look like and which samples they hold; part of the protocol."""
 
     size: int = Field(40, ge=16, le=128, description="height and width in pixels (Ganin 2015: 40)")
     region: bool = Field(True, description="cut GTSRB's images to the sign, by its published corners (French 2018)")
     values: ValueRange = Field("symmetric", description="what networks see of 0–255: symmetric [−1, 1] or unit [0, 1]")
-    train: int = Field(0, ge=0, description="training images drawn of each domain; 0: all")
-    draw_seed: int = Field(0, ge=0, description="of that draw, and of the test part of drawn signs")
+    train: int = Field(0, ge=0, description="training images that a trial has of each domain; 0: all")
+    draw_seed: int = Field(
+        0, ge=0, description="of the test part of drawn signs, and of what is drawn for all trials alike"
+    )
 
 
 class _Image(NamedTuple):
@@ -150,11 +152,17 @@ class Signs(Dataset):
         if (why := self.lacking(domain)) is not None:
             raise DataError(why)
         train, test = self._listed(domain)
-        if wanted := self.options.train:
-            if wanted > len(train):
-                raise DataError(f"dataset_options.train asks for {wanted} training images of {domain}: {len(train)}")
+        wanted, by_seed = self.options.train or None, self.options.draw == "by_seed"
+        if wanted is not None and wanted > len(train):
+            raise DataError(f"dataset_options.train asks for {wanted} training images of {domain}: {len(train)}")
+        if wanted is not None and not by_seed:
             train = [train[row] for row in self._drawn(len(train))[:wanted]]
-        return Domain(domain, self._samples(domain, train), self._samples(domain, test))
+        return Domain(
+            domain,
+            self._samples(domain, train),
+            self._samples(domain, test),
+            train_size=wanted if by_seed else None,
+        )
 
     def lacking(self, domain: str) -> str | None:
         """Which of a domain's files are not there, with the command that brings them; None where all are."""

@@ -1,7 +1,7 @@
-"""Seeded, stratified splits: source validation, few labelled target samples, folds.
+"""Seeded splits: parts of a domain; and, stratified, source validation, few labelled target samples, folds.
 
-Every function works on label indices alone and returns index arrays into them, so that the same labels and
-seed give the same split for every method. Stratification is that of scikit-learn (class shares kept); the
+Every function works on label indices, or on their number, alone and returns index arrays into them, so that the same
+labels and seed give the same split for every method. Stratification is that of scikit-learn (class shares kept); the
 rounding is spelled out here because the smallest classes of the field (7 images in Office-31's dslr) make
 ``StratifiedShuffleSplit`` refuse or empty a class.
 """
@@ -17,6 +17,29 @@ from sklearn.model_selection import StratifiedKFold
 from transfer_sweep.datasets.base import DataError
 
 Indices = NDArray[np.int64]
+
+
+def subset(n: int, size: int, seed: int, domain: str) -> Indices:
+    """Draw a part of a domain's samples, whatever their labels.
+
+    With one seed, the draw of more samples contains that of fewer; those of two domains are independent.
+
+    Args:
+        n: samples of the domain.
+        size: samples to draw.
+        seed: of the draw.
+        domain: its name.
+
+    Returns:
+        ``size`` sorted indices into 0 … n − 1.
+
+    Raises:
+        DataError: there are fewer samples than that.
+    """
+    if not 0 <= size <= n:
+        raise DataError(f"{size} samples of {domain} asked for, which has {n}")
+    rng = np.random.default_rng((seed, *domain.encode()))
+    return np.sort(rng.permutation(n)[:size])
 
 
 def holdout(labels: NDArray[np.integer], fraction: float, seed: int) -> tuple[Indices, Indices]:

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from transfer_sweep.reports import results as ledgers
 from transfer_sweep.reports import selection
-from transfer_sweep.reports.ledger.records import Cell, Pair, Trial, planned
+from transfer_sweep.reports.ledger.records import Cell, Pair, Trial, canonical, planned, protocols
 from transfer_sweep.reports.results import COMPARED, Predictions, Results
 from transfer_sweep.reports.selection import TARGET_LABELS
 
@@ -216,12 +216,14 @@ def _ranked(results: Results, choices: pd.DataFrame, best: float) -> Ranking:
         criterion = TARGET_LABELS
         order = _descending(order.assign(competes=True, score=selection.scores(order, TARGET_LABELS)))
     predictions = [results.predictions(str(trial)) for trial in order["id"]]
+    options = [canonical(dict(protocol.options)) for protocol in protocols(order["protocol"])]
+    samples = list(zip(order["seed"], options, strict=True))  # trials that share both have the same target samples
     ranked = [
         Choice(
             order.iloc[i],
             bool(order["competes"].iloc[i]),
             *selection.unguarded(float(order["score"].iloc[i])),
-            _agreement(own, predictions[:i] + predictions[i + 1 :]),
+            _agreement(own, [other for j, other in enumerate(predictions) if j != i and samples[j] == samples[i]]),
             _shares(own),
         )
         for i, own in enumerate(predictions)

@@ -289,7 +289,7 @@ def _from_logits(path: str, criterion: TrialCriterion) -> float | None:
     return math.nan if logits is None else criterion.compute(Evidence.of_logits(logits))
 
 
-_PAIR = ["dataset", "source", "target", "declared_access", "options", "profile", "few"]
+_PAIR = ["dataset", "source", "target", "seed", "declared_access", "options", "profile", "few"]
 
 
 def _compared(rows: pd.DataFrame) -> pd.DataFrame:

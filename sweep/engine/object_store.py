@@ -46,13 +46,14 @@ class ObjectStore:
                 domain.train.labels,
                 None if test is None else test.inputs,
                 None if test is None else test.labels,
+                domain.train_size,
             )
             self.domains[key] = ray.put(parts)
-            self._samples[key] = len(domain.train)
+            self._samples[key] = domain.trained_on
         for backbone in inputs.fine_tuned(trials):
             if backbone not in self.pretrained:
                 self.pretrained[backbone] = ray.put(load_pretrained(backbone, self._weights))
 
     def samples(self, trial: Trial) -> int:
-        """Training samples of both domains of a trial's pair."""
+        """Training samples that a trial has of both domains of its pair."""
         return sum(self._samples.get((domain, trial.representation), 0) for domain in trial.pair)

@@ -116,9 +116,9 @@ class Shared:
         for name in trial.pair:
             key = (name, trial.representation)
             if key not in domains:  # zero-copy from the object store
-                inputs, labels, test_inputs, test_labels = ray.get(self.domains[key])
+                inputs, labels, test_inputs, test_labels, train_size = ray.get(self.domains[key])
                 test = None if test_inputs is None else Samples(test_inputs, test_labels)
-                domains[key] = Domain(name, Samples(inputs, labels), test)
+                domains[key] = Domain(name, Samples(inputs, labels), test, train_size=train_size)
         source, target = (domains[name, trial.representation] for name in trial.pair)
         config = TaskConfig(
             epochs=self.epochs,

@@ -128,7 +128,7 @@ class _Stopwatch:
 
     def size(self, trial: Trial) -> int:
         """Samples that an epoch goes through: the larger domain's of a deep method, both domains' of a shallow one."""
-        sizes = [len(domain.train) for domain in self._of(trial)]
+        sizes = [domain.trained_on for domain in self._of(trial)]
         return max(sizes) if method_registry.get(trial.method).family == "deep" else sum(sizes)
 
     def _of(self, trial: Trial) -> tuple[Domain, Domain]:

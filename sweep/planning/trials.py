@@ -164,7 +164,8 @@ def controls(experiment: Experiment, candidates: pd.DataFrame) -> dict[Trial, li
 
 def varies(method: type[Algorithm], protocol: Protocol) -> bool:
     """Whether seeds differ: not those of a deterministic method on samples of which none are drawn."""
-    return not method.deterministic or bool(protocol.holdout) or protocol.few is not None
+    drawn = bool(protocol.holdout) or protocol.few is not None or protocol.options.get("draw") == "by_seed"
+    return drawn or not method.deterministic
 
 
 def plan_trial(experiment: Experiment, cell: Cell, params: Params, seed: int, role: Role) -> Trial:

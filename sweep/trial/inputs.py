@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def _denoised(domains: dict[str, Domain], params: MSDAParams, cache: Path, progr
     cut = np.split(np.asarray(features), ends[:-1])
     made = {id(part): Samples(inputs, part.labels) for part, inputs in zip(parts, cut, strict=True)}
     return {
-        name: Domain(name, made[id(d.train)], None if d.test is None else made[id(d.test)])
+        name: replace(d, train=made[id(d.train)], test=None if d.test is None else made[id(d.test)])
         for name, d in domains.items()
     }
 
@@ -152,10 +153,10 @@ class _Frozen:
 
     def __call__(self, domain: Domain, label: str) -> Domain:
         test = domain.test
-        return Domain(
-            domain.name,
-            Samples(self._features(domain.train.inputs, label), domain.train.labels),
-            None if test is None else Samples(self._features(test.inputs, f"{label} test"), test.labels),
+        return replace(
+            domain,
+            train=Samples(self._features(domain.train.inputs, label), domain.train.labels),
+            test=None if test is None else Samples(self._features(test.inputs, f"{label} test"), test.labels),
         )
 
     def _features(self, images: NDArray[np.uint8], label: str) -> NDArray[np.float32]:

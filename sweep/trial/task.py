@@ -7,7 +7,7 @@ Everything that touches target labels is in this file and in :mod:`transfer_swee
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,11 +45,11 @@ class TaskConfig:
 def build_trial(
     trial: Trial, source: Domain, target: Domain, config: TaskConfig, device: str
 ) -> tuple[Algorithm, Scoring]:
-    """A trial's method ready to train on its pair, and what scores it. The split's seed is the trial's.
+    """A trial's method ready to train on its pair, and what scores it. The seed of draws and splits is the trial's.
 
     Args:
         trial: its identity.
-        source, target: the domains of its pair, in its representation.
+        source, target: the domains of its pair, whole, in its representation.
         config: what else decides its task.
         device: where it computes.
 
@@ -81,7 +81,8 @@ class _Firewall:
     """Hands out to a method what it may see of two domains, and to its scoring the rest."""
 
     def __init__(self, trial: Trial, source: Domain, target: Domain, config: TaskConfig) -> None:
-        self._trial, self._source, self._target, self._config = trial, source, target, config
+        self._trial, self._config = trial, config
+        self._source, self._target = (_drawn(domain, trial.seed) for domain in (source, target))
         self._protocol = trial.protocol
 
     def on_source(self, method: type[Algorithm], device: str) -> tuple[Algorithm, Scoring]:
@@ -176,6 +177,14 @@ class _Firewall:
         if among is not None:
             rows = rows[~np.isin(target.scored.labels[rows], among)]
         return target.train.take(drawn) if len(drawn) else None, rows
+
+
+def _drawn(domain: Domain, seed: int) -> Domain:
+    """The domain with the training samples that a trial of this seed has."""
+    if domain.train_size is None:
+        return domain
+    rows = splits.subset(len(domain.train), domain.train_size, seed, domain.name)
+    return replace(domain, train=domain.train.take(rows), train_size=None)
 
 
 def _with_labels(samples: Samples) -> Samples:

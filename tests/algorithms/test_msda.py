@@ -92,7 +92,7 @@ class Tiny(Dataset):
     def load(self, domain: str) -> Domain:
         seed = self.seeds[domain]
         parts = [Samples(csr_array(counts(n, seed=seed + n)), np.arange(n) % 2) for n in (20 + seed, 10 + seed)]
-        return Domain(domain, *parts)
+        return Domain(domain, *parts, train_size=15)
 
     def verify(self) -> list[FileCheck]:
         return []
@@ -118,6 +118,7 @@ def test_a_pair_shares_one_representation_computed_once(
         found = first[name, form]
         np.testing.assert_array_equal(found.scored.inputs, again[name, form].scored.inputs)
         np.testing.assert_array_equal(found.scored.labels, domain.scored.labels)
+        assert found.trained_on == 15
         products = found.scored.inputs.astype(np.float32) @ first["a", form].train.inputs.astype(np.float32).T
         np.testing.assert_allclose(products, rows[name] @ expected[:23].T, atol=2e-2, rtol=2e-3)
     assert len(list((tmp_path / "features").glob("*.npy"))) == 1 + rotate

@@ -14,11 +14,12 @@ from transfer_sweep.datasets.digits import Digits
 def halves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DigitHalves:
     """Over ten images of each digit, whose grey level says which digit it is."""
 
-    def load(_: Digits, domain: str) -> Domain:
+    def load(digits: Digits, domain: str) -> Domain:
         assert domain == "usps"
         labels = np.tile(np.arange(10), 10)
         images = np.broadcast_to(labels[:, None, None, None], (100, 1, 28, 28)).astype(np.uint8)
-        return Domain(domain, Samples(images, labels), Samples(images[:50], labels[:50]))
+        parts = Samples(images, labels), Samples(images[:50], labels[:50])
+        return Domain(domain, *parts, train_size=digits.options.train.get("usps"))
 
     monkeypatch.setattr(Digits, "load", load)
     return DigitHalves(tmp_path, DigitHalvesOptions(of="usps"))
@@ -31,6 +32,12 @@ def test_a_half_has_its_five_digits_numbered_by_their_place(halves: DigitHalves,
         assert len(samples) == count
         digits = samples.inputs[:, 0, 0, 0]
         assert [int(name[label]) for label in samples.labels] == digits.tolist()
+
+
+def test_of_a_part_of_the_whole_a_half_has_its_share(halves: DigitHalves) -> None:
+    part = halves.with_options(DigitHalvesOptions(of="usps", train={"usps": 30}))
+    assert [part.load(name).trained_on for name in DigitHalves.domains] == [15] * 6
+    assert [halves.load(name).trained_on for name in DigitHalves.domains] == [50] * 6
 
 
 def test_the_domains_are_complements_in_pairs() -> None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from scipy.io import savemat
 from sklearn.neighbors import KNeighborsClassifier
 
-from transfer_sweep.datasets.base import DataError
+from transfer_sweep.datasets.base import DataError, checksum
 from transfer_sweep.datasets.digits import Digits, DigitsOptions
 from transfer_sweep.datasets.images.drawn_numbers import draw_labels, draw_numbers
 
@@ -114,16 +114,37 @@ def test_grey_is_the_luma_of_colour(root: Path) -> None:
     np.testing.assert_allclose(grey[:, 0], luma, atol=1)
 
 
-def test_a_drawn_training_set_is_part_of_the_whole_and_the_test_set_stays(root: Path) -> None:
+def test_a_domain_is_loaded_whole_and_says_how_many_images_a_trial_has(root: Path) -> None:
     whole, drawn = digits(root).load("mnist"), digits(root, train={"mnist": 12}).load("mnist")
-    other = digits(root, train={"mnist": 12}, draw_seed=1).load("mnist")
+    assert checksum(drawn) == checksum(whole)
+    assert (whole.trained_on, drawn.trained_on) == (20, 12)
+    assert digits(root, train={"mnist": 12}).load("usps").trained_on == 20
+    for draw in ("by_seed", "fixed"):
+        with pytest.raises(DataError, match="asks for 21 training images of mnist, which has 20"):
+            digits(root, train={"mnist": 21}, draw=draw).load("mnist")
+
+
+def test_a_fixed_draw_is_part_of_the_whole_and_the_test_set_stays(root: Path) -> None:
+    whole, drawn = digits(root).load("mnist"), digits(root, train={"mnist": 12}, draw="fixed").load("mnist")
+    other = digits(root, train={"mnist": 12}, draw="fixed", draw_seed=1).load("mnist")
     rows = {image.tobytes(): label for image, label in zip(whole.train.inputs, whole.train.labels, strict=True)}
     assert [rows[image.tobytes()] for image in drawn.train.inputs] == drawn.train.labels.tolist()
     assert len({image.tobytes() for image in drawn.train.inputs}) == 12
     np.testing.assert_array_equal(drawn.scored.inputs, whole.scored.inputs)
     assert (drawn.train.inputs != other.train.inputs).any()
-    with pytest.raises(DataError, match="asks for 21 training images of mnist, which has 20"):
-        digits(root, train={"mnist": 21}).load("mnist")
+    assert drawn.trained_on == 12
+
+
+def test_the_draw_is_part_of_the_record_only_where_something_is_drawn_and_earlier_records_had_a_fixed_one() -> None:
+    before = {"size": 28, "train": {"mnist": 2000}, "draw_seed": 3}
+    read = DigitsOptions.decode(before)
+    assert (read.draw, read.draw_seed) == ("fixed", 3)
+    assert "draw" not in read.encode()
+    assert DigitsOptions(train={"mnist": 2000}).encode()["draw"] == "by_seed"
+    assert "draw" not in DigitsOptions().encode()
+    assert "draw" not in DigitsOptions(draw="by_seed").encode()
+    for options in (DigitsOptions(), DigitsOptions(train={"usps": 50}), read):
+        assert DigitsOptions.decode(options.encode()) == options
 
 
 @pytest.mark.parametrize("train", [{"mnits": 100}, {"mnist": 3}])
@@ -208,7 +229,7 @@ def test_the_layout_of_usps_moves_what_mnists_neighbours_say_of_it(data_root: Pa
     # 1-NN on pixels, from MNIST to USPS: MNIST's box fits MNIST far better than the whole image.
     scores = {}
     for layout in ("stretched", "bordered"):
-        dataset = Digits(data_root, DigitsOptions(usps=layout, train={"mnist": 1000, "usps": 10}))
+        dataset = Digits(data_root, DigitsOptions(usps=layout, train={"mnist": 1000}, draw="fixed"))
         if (why := dataset.lacking("usps") or dataset.lacking("mnist")) is not None:
             pytest.skip(why)
         source, target = dataset.load("mnist").train, dataset.load("usps").scored

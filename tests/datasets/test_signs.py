@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from torchvision.datasets import GTSRB
 
-from transfer_sweep.datasets.base import DataError
+from transfer_sweep.datasets.base import DataError, checksum
 from transfer_sweep.datasets.signs import Signs, SignsOptions
 
 HEADER = "Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId\n"
@@ -73,9 +73,12 @@ def test_a_tenth_of_the_drawn_signs_is_set_aside_to_test(root: Path, tmp_path: P
         np.testing.assert_array_equal(part.inputs[:, 0, 20, 20], 10 * part.labels)
     both = sorted([*drawn.train.labels, *drawn.scored.labels])
     assert both == list(range(20))
-    again = Signs(root, SignsOptions(train=5), cache=tmp_path / "cache").load("syn_signs")
+    by_seed = Signs(root, SignsOptions(train=5), cache=tmp_path / "cache").load("syn_signs")
+    assert checksum(by_seed) == checksum(drawn)
+    assert (drawn.trained_on, by_seed.trained_on) == (18, 5)
+    again = Signs(root, SignsOptions(train=5, draw="fixed"), cache=tmp_path / "cache").load("syn_signs")
     np.testing.assert_array_equal(again.scored.labels, drawn.scored.labels)
-    assert len(again.train) == 5
+    assert len(again.train) == again.trained_on == 5
     assert set(again.train.labels) < set(drawn.train.labels)
     with pytest.raises(DataError, match="asks for 50"):
         Signs(root, SignsOptions(train=50)).load("syn_signs")

@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transfer_sweep.datasets.base import DataError, Samples
-from transfer_sweep.datasets.splits import Indices, few_shot, folds, holdout, some_classes
+from transfer_sweep.datasets.splits import Indices, few_shot, folds, holdout, some_classes, subset
 
 LABELS = st.lists(st.integers(0, 6), min_size=1, max_size=120).map(lambda values: np.array(values, dtype=np.int64))
 # Class sizes as in Office-31's dslr: 7 to 31 images.
@@ -51,6 +52,24 @@ def test_holdout_of_nothing() -> None:
     assert len(held) == 0
     assert np.issubdtype(held.dtype, np.integer)  # an index array even when empty
     assert np.array_equal(train, np.arange(len(SMALL)))
+
+
+def test_a_part_of_a_domain_has_its_size_and_every_sample_an_equal_chance() -> None:
+    draws = [subset(20, 5, seed, "mnist") for seed in range(2000)]
+    assert {len(np.unique(rows)) for rows in draws} == {5}
+    assert all(np.array_equal(rows, np.sort(rows)) for rows in draws)
+    counts = np.bincount(np.concatenate(draws), minlength=20)
+    assert scipy.stats.chisquare(counts).pvalue > 1e-4
+    with pytest.raises(DataError, match="21 samples of mnist asked for, which has 20"):
+        subset(20, 21, 0, "mnist")
+
+
+def test_parts_of_two_domains_overlap_as_much_as_chance_has_it() -> None:
+    # Of 20 samples, 10 each: 5 in common on average; the variance is that of a hypergeometric distribution.
+    pairs = [(subset(20, 10, seed, "mnist"), subset(20, 10, seed, "usps")) for seed in range(500)]
+    common = [len(np.intersect1d(mnist, usps)) for mnist, usps in pairs]
+    expected = scipy.stats.hypergeom(20, 10, 10)
+    assert abs(np.mean(common) - expected.mean()) < 4 * expected.std() / np.sqrt(len(common))
 
 
 def test_the_seed_decides() -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,6 +124,14 @@ def test_agreement_is_with_the_choices_of_the_other_methods(tmp_path: Path) -> N
     assert found.agreement == pytest.approx((75 + 25) / 2)
     assert found.predicted is not None
     assert found.predicted.tolist() == [0.25, 0.25, 0.5]
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"protocol": {**PROTOCOL, "options": {"train": {"webcam": 2}}}}])
+def test_choices_on_other_target_samples_have_no_agreement(tmp_path: Path, change: dict[str, Any]) -> None:
+    runs = [one("dann", 70, 1.5, 0.5, predicted=[0, 1]), one("cdan", 60, 1.0, 0.5, predicted=[0, 0])]
+    other = dataclasses.replace(one("source_only", 50, 0.5, 0.5, predicted=[1, 1]), **change)
+    assert recommend(experiment(tmp_path, [*runs, other]))[AW].agreement == 50
+    assert math.isnan(recommend(experiment(tmp_path, [runs[0], other], "two"))[AW].agreement)
 
 
 def test_shares_of_predicted_classes_are_compared_with_those_of_the_source(tmp_path: Path) -> None:

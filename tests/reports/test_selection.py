@@ -208,6 +208,18 @@ def test_a_trial_that_saw_target_labels_has_no_vote_among_those_that_saw_none(tm
     assert found.loc["transferability", "pair_ensemble"] == 100
 
 
+def test_trials_of_different_seeds_do_not_vote_together(tmp_path: Path) -> None:
+    """Their samples are drawn: the same row is another sample. Only ``--all`` brings cells of several seeds."""
+    of_seed = {0: [("dann", [0, 1, 2]), ("cdan", [0, 1, 2]), ("dan", [0, 1, 0])], 1: [("jan", [2, 2, 2])]}
+    runs = [
+        Run(method, "amazon", "dslr", {"lr": 0.1}, [(50.0, 1.0, 1.0)], seed=seed, predicted=predicted)
+        for seed, methods in of_seed.items()
+        for method, predicted in methods
+    ]
+    found = selection.with_derived(read(tmp_path, runs)).set_index("method")["pair_ensemble"]
+    assert found.to_dict() == pytest.approx({"dann": 100, "cdan": 100, "dan": 200 / 3, "jan": 100})
+
+
 def test_a_mean_of_ranks_prefers_what_both_criteria_rank_high(tmp_path: Path) -> None:
     """Ranks 3, 2, 1 of three and 1, 3, 2 of three: the second trial has the highest mean."""
     runs = [Run("dann", "amazon", "dslr", {"lr": lr}, [(60.0, 1.0, 1.0)]) for lr in (0.1, 0.2, 0.3)]

@@ -3,7 +3,6 @@
 import gc
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import ray
@@ -12,6 +11,7 @@ from transfer_sweep.datasets.offline_digits import OfflineDigits, OfflineDigitsO
 from transfer_sweep.plugins import Bundle
 from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.engine.checkpoint_storage import Storage
+from transfer_sweep.sweep.engine.object_store import ObjectStore
 from transfer_sweep.sweep.engine.trainable import Shared, TransferTrial, TrialSpec
 from transfer_sweep.sweep.planning import trials as plan
 from transfer_sweep.sweep.resources.gpu_memory import Memory
@@ -33,20 +33,17 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TransferTrial:
     (tmp_path / "deep.yaml").write_text(DEEP)
     (row,) = plan.search(loader.load(str(tmp_path / "deep.yaml")))
     digits = OfflineDigits(options=OfflineDigitsOptions(channels=1, train=40, test=20))
-    domains: dict[tuple[str, str], Any] = {}
-    for name in row.pair:
-        domain = digits.load(name)
-        assert domain.test is not None
-        parts = (domain.train.inputs, domain.train.labels, domain.test.inputs, domain.test.labels)
-        domains[name, "raw"] = parts
-    monkeypatch.setattr(ray, "get", lambda reference: reference)
+    for name in ("put", "get"):
+        monkeypatch.setattr(ray, name, lambda stored: stored)
+    store = ObjectStore(digits, tmp_path, None, lambda *_: None)
+    store.put([row])
     monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "here"))
     monkeypatch.setattr(gc, "freeze", lambda: None)
     storage = Storage.of(str(tmp_path), "deep")
     shared = Shared(
         plugins=Bundle.in_use(),
         specs={row.id: TrialSpec(row)},
-        domains=domains,
+        domains=store.domains,
         storage=storage,
         folder=str(tmp_path),
         node="here",

@@ -1,13 +1,18 @@
 """A trial and its checkpoints, in this process."""
 
+import dataclasses
 import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 import torch
 
 from tests.support.malicious import Malicious
+from transfer_sweep.datasets.base import Domain
+from transfer_sweep.datasets.offline_digits import OfflineDigits, OfflineDigitsOptions
+from transfer_sweep.sweep.engine.object_store import ObjectStore
 from transfer_sweep.sweep.engine.trainable import CHECKPOINT, TransferTrial
 
 
@@ -79,3 +84,23 @@ def test_a_checkpoint_that_does_not_fit_the_gpu_is_not_taken_for_a_damaged_one(
     monkeypatch.setattr(trial._model, "load_state_dict", too_large)
     with pytest.raises(torch.OutOfMemoryError):
         trial._continue_from(second)
+
+
+class Part(OfflineDigits):
+    """Digits of which a trial has thirty to train on."""
+
+    def load(self, domain: str) -> Domain:
+        return dataclasses.replace(super().load(domain), train_size=30)
+
+
+def test_the_store_holds_whole_domains_and_a_trial_draws_its_part(trial: TransferTrial, tmp_path: Path) -> None:
+    row, shared = trial._spec.trial, trial._shared
+    part = Part(options=OfflineDigitsOptions(channels=1, train=40, test=20))
+    store = ObjectStore(part, tmp_path, None, lambda *_: None)
+    store.put([row])
+    assert {len(ray.get(stored)[0]) for stored in store.domains.values()} == {40}
+    assert store.samples(row) == 2 * 30
+    task = dataclasses.replace(shared, domains=store.domains).build(row, "cpu", {})[0].task
+    assert task.source_validation is not None
+    assert (len(task.source), len(task.source_validation), len(task.target_inputs)) == (27, 3, 30)
+    assert len(shared.build(row, "cpu", {})[0].task.target_inputs) == 40

@@ -43,13 +43,19 @@ def _forecast(
     return forecast.forecast(loaded, plan.search(loaded), ten_classes, Path(), lambda *_: None, slots)
 
 
-def _expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopping: str) -> tuple[list[Trial], dict[str, float]]:
+def _zeros(n: int) -> Samples:
+    return Samples(np.zeros((n, 2), np.float32), np.zeros(n, np.int64))
+
+
+def _expected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopping: str, more_than_used: int = 0
+) -> tuple[list[Trial], dict[str, float]]:
     """The forecast where building takes 1 s, an epoch of the largest pair 2 s and all criteria of it 0.5 s."""
     file = tmp_path / "mine.yaml"
     file.write_text(FILE.format(stopping=stopping))
     loaded = loader.load(str(file))
     domains = {
-        (name, "raw"): Domain(name, Samples(np.zeros((n, 2), np.float32), np.zeros(n, np.int64)))
+        (name, "raw"): Domain(name, _zeros(n + more_than_used), train_size=n if more_than_used else None)
         for name, n in SIZES.items()
     }
     cost = forecast._Cost(build=1.0, epoch=2.0, all_criteria=0.5)
@@ -68,6 +74,13 @@ def test_without_stopping_every_trial_and_confirmation_takes_its_budget(
     assert spent["dann"] == pytest.approx(11 * (trial + full) + 11 * (trial + full / 3))
     # A shallow method looks at both domains: 400 or 140 samples. It is deterministic, but its split is drawn.
     assert spent["nearest_neighbor"] == pytest.approx(3 * (trial + 2.5) + 3 * (trial + 2.5 * 140 / 400))
+
+
+def test_of_a_domain_that_is_drawn_from_the_part_counts_that_a_trial_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, part = _expected(tmp_path, monkeypatch, "{scheduler: none}")
+    assert part == _expected(tmp_path, monkeypatch, "{scheduler: none}", more_than_used=1000)[1]
 
 
 def test_early_stopping_saves_no_more_than_the_rungs_allow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

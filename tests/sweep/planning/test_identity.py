@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from pydantic import Field
 
@@ -9,13 +10,22 @@ from tests.support.experiment_file import load_methods
 from transfer_sweep.algorithms.base import Params
 from transfer_sweep.algorithms.shallow.tca import TCA, TCAParams
 from transfer_sweep.datasets.base import added_later
+from transfer_sweep.reports.ledger.records import Protocol, canonical
+from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.planning import trials
+
+RESULTS = Path(__file__).parents[3] / "docs" / "results"
 
 
 def ids(folder: Path, tca: str = "{mu: [0.1, 1]}") -> set[tuple[str, str]]:
     """(method, id) of the trials of two methods, of which one has these params."""
     planned = trials.search(load_methods(folder, methods={"tca": tca, "nearest_neighbor": "{}"}))
     return {(trial.method, trial.id) for trial in planned}
+
+
+def without_profile(protocol: str) -> str:
+    """What of a protocol is part of an id."""
+    return canonical(Protocol.decode(protocol).identity())
 
 
 def methods(found: set[tuple[str, str]]) -> set[str]:
@@ -71,3 +81,15 @@ def test_a_raised_version_changes_the_ids_of_its_method_and_of_no_other(
     assert len(second) == len(before)
     monkeypatch.setattr(TCA, "version", 3)
     assert methods(ids(tmp_path) & second) == {"nearest_neighbor"}
+
+
+@pytest.mark.parametrize("name", ["digits_small", "digits_small_table", "mnist_m", "transferability"])
+def test_a_fixed_draw_gives_the_protocols_of_recorded_trials_and_a_draw_by_seed_others(name: str) -> None:
+    recorded = set(pd.read_csv(RESULTS / f"{name}.trials.csv.gz")["protocol"])
+    options = loader.load(name).dataset_options
+    for draw, same in (("fixed", True), ("by_seed", False)):
+        loaded = loader.load(name, overrides=[f"dataset_options={canonical({**options, 'draw': draw})}"])
+        planned = [without_profile(trial.protocol.text) for trial in trials.search(loaded)]
+        assert planned
+        assert {text in {without_profile(each) for each in recorded} for text in planned} == {same}
+    assert {t.id for t in trials.search(loaded)} == {t.id for t in trials.search(loader.load(name))}  # the default

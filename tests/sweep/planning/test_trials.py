@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.experiment_file import METHODS, load_methods
 from transfer_sweep.algorithms import registry
+from transfer_sweep.datasets.digits import DigitsOptions
 from transfer_sweep.reports.ledger.records import FewLabels, Pair, Protocol, Trial
 from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.config.schema import Experiment
@@ -229,11 +230,15 @@ def test_each_number_of_target_labels_makes_cells_of_its_own_and_zero_is_the_uns
     assert {row.cell for row in again} == {row.cell for row in rows}
 
 
-def test_a_deterministic_method_with_drawn_labels_has_seeds_to_confirm() -> None:
+def test_a_deterministic_method_with_drawn_samples_or_labels_has_seeds_to_confirm() -> None:
     nearest = registry.get("nearest_neighbor")
     assert not plan.varies(nearest, Protocol("pixels"))
     assert plan.varies(nearest, Protocol("pixels", few=FewLabels(1)))
     assert plan.varies(nearest, Protocol("pixels", holdout=0.1))
+    part = DigitsOptions(train={"mnist": 100})
+    assert plan.varies(nearest, Protocol("pixels", options=part.encode()))
+    assert not plan.varies(nearest, Protocol("pixels", options=part.model_copy(update={"draw": "fixed"}).encode()))
+    assert not plan.varies(nearest, Protocol("pixels", options=DigitsOptions().encode()))
 
 
 def test_what_learns_without_the_source_runs_once_per_target_and_not_without_labels(tmp_path: Path) -> None:
