@@ -219,10 +219,10 @@ class Run:
     def shares(self) -> Shares:
         """What trials take, as far as it is known before they run."""
         wanted, gpus, path = self.experiment.resources, self.cluster.gpus(), self.folder / FILE
-        if self.options.fresh or not path.exists():
+        if not path.exists():
             return Shares(wanted, gpus)
         with Ledger(path) as ledger:
-            return Shares(wanted, gpus, ledger)
+            return Shares(wanted, gpus, ledger, self.options.fresh)
 
     def states(self) -> dict[str, TrialState]:
         """Trial id → state before this run; empty where there is no ledger yet, or it is to be forgotten."""

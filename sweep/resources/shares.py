@@ -72,13 +72,14 @@ class Shares:
         wanted: the experiment's.
         gpus: that the cluster has.
         ledger: remembers what was measured; None: nothing is known.
+        fresh: whether trials begin anew, whatever they ran out of memory with before.
     """
 
-    def __init__(self, wanted: Resources, gpus: float, ledger: Ledger | None = None) -> None:
+    def __init__(self, wanted: Resources, gpus: float, ledger: Ledger | None = None, fresh: bool = False) -> None:
         self._wanted, self._gpus = wanted, gpus
         stored = ledger.meta(_META, {}) if ledger is not None else {}
         self._needs = {kind: {m: Need(**need) for m, need in own.items()} for kind, own in stored.items()}
-        self._too_little = ledger.out_of_memory() if ledger is not None else {}
+        self._too_little = ledger.out_of_memory() if ledger is not None and not fresh else {}
 
     def of(self, trial: Trial) -> Request:
         """(cpu, gpu) of a trial; a whole GPU for one that is yet to be measured.

@@ -4,17 +4,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from tests.support.experiment_file import KINDS_ON_A_GPU
 from transfer_sweep.reports.ledger.ledger import FILE, Ledger
 from transfer_sweep.reports.ledger.records import Trial, TrialState
 from transfer_sweep.sweep.config import loader
 from transfer_sweep.sweep.config.schema import Resources
+from transfer_sweep.sweep.engine.cluster import Cluster
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import trials as plan
 from transfer_sweep.sweep.resources import gpu_memory as gpu
 from transfer_sweep.sweep.resources import shares as resources
 from transfer_sweep.sweep.resources.gpu_memory import Footprint
+from transfer_sweep.sweep.runner import Run, RunOptions
 
 GIB = 2**30
 
@@ -71,9 +74,35 @@ def test_what_ran_out_of_memory_takes_twice_the_share_in_later_runs_too(
         by_hand = resources.Shares(Resources(gpu=0.25), 1, ledger)
         assert by_hand.of(small) == (1, 0.5)
         assert by_hand.of(other) == (1, 0.25)
+        assert resources.Shares(Resources(gpu=0.25), 1, ledger, fresh=True).of(small) == (1, 0.25)
         ledger.start(small.id, {"cpu": 1, "gpu": 1})
         ledger.finish(small.id, TrialState.OOM, "CUDA out of memory")
         assert resources.Shares(Resources(gpu=0.25), 1, ledger).of(small) == (1, 1)
+
+
+class OneGPU(Cluster):
+    """A cluster that need not be asked."""
+
+    def gpus(self) -> float:
+        return 1.0
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_run_that_begins_anew_knows_what_was_measured(
+    rows: dict[str, list[Trial]], tmp_path: Path, fresh: bool
+) -> None:
+    (row,) = rows["mcc"]
+    folder = tmp_path / "small"
+    folder.mkdir()
+    with Ledger(folder / FILE, write=True) as ledger:
+        measured = resources.Shares(Resources(), 1)
+        measured.learn(row, "H100", Footprint(GIB, 0, 16 * GIB), 80)
+        measured.remember(ledger)
+    options = RunOptions(results=tmp_path, data_root=None, cache=tmp_path, fresh=fresh)
+    console = Console(quiet=True)
+    run = Run(loader.load(str(tmp_path / "small.yaml")), options, console, OneGPU(console))
+    assert run.shares().of(row) == measured.of(row) == (1, gpu.one_of(13))
+    assert run.shares().shown(row)[1] != "auto"
 
 
 def test_without_a_gpu_auto_takes_none_and_a_share_by_hand_is_refused(rows: dict[str, list[Trial]]) -> None:
