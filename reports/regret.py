@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from transfer_sweep.reports import selection
+from transfer_sweep.reports.ledger.records import protocols
 from transfer_sweep.reports.results import COMPARED, Results
 from transfer_sweep.reports.selection import CELL, TARGET_LABELS
 
@@ -74,7 +75,10 @@ def read(path: Path) -> pd.DataFrame:
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({' '.join(str(error).split())})") from None
     rows = rows.assign(**numbers)
-    without_few = rows["protocol"].astype(str).str.contains('"few":null', regex=False)
+    try:
+        without_few = np.array([protocol.few is None for protocol in protocols(rows["protocol"])], dtype=bool)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({' '.join(str(error).split())})") from None
     known = rows["target_accuracy"].notna().groupby(rows["target"]).transform("any")
     chosen = (rows["source"] != rows["target"]) & without_few & ~rows["method"].isin(COMPARED) & known
     rows = rows[chosen].reset_index(drop=True)
