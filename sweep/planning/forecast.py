@@ -24,7 +24,6 @@ from transfer_sweep.sweep.trial import inputs
 from transfer_sweep.sweep.trial.task import TaskConfig, build_trial
 
 STEPS = 8  # of an epoch that are timed
-CONFIGURATIONS = 3  # of a method that are timed: the first, the middle and the last of its grid
 TRIAL_SECONDS = 0.03  # what Tune and the ledger take for a trial (benchmarks/README.md)
 START_SECONDS = 25.0  # of Ray and its workers
 
@@ -55,7 +54,7 @@ class _Cost(NamedTuple):
 def forecast(
     experiment: Experiment, trials: Sequence[Trial], dataset: Dataset, cache: Path, progress: Progress, slots: int
 ) -> Forecast:
-    """Time every method on its largest pair and add up the plan.
+    """Time every method on its largest pair (the first, the middle and the last trial there) and add up the plan.
 
     Early stopping is what :class:`Rungs` decides of random scores, and confirmation takes the whole budget. Other
     pairs are taken to cost in proportion to the samples that a method goes through in an epoch.
@@ -82,7 +81,7 @@ def forecast(
         sizes = {trial.id: stopwatch.size(trial) for trial in own}
         largest = max(own, key=lambda trial: sizes[trial.id])
         same_pair = [trial for trial in own if trial.pair == largest.pair]
-        timed = same_pair[:: max(1, (len(same_pair) - 1) // (CONFIGURATIONS - 1))][:CONFIGURATIONS]
+        timed = [same_pair[place] for place in dict.fromkeys((0, len(same_pair) // 2, len(same_pair) - 1))]
         costs = [stopwatch.cost(trial) for trial in timed]
         build, epoch, all_criteria = (sum(part) / len(costs) for part in zip(*costs, strict=True))
         confirmed = _confirmed(experiment, own) if planning.varies(method_registry.get(method), protocol) else ()

@@ -83,6 +83,27 @@ def test_of_a_domain_that_is_drawn_from_the_part_counts_that_a_trial_has(
     assert part == _expected(tmp_path, monkeypatch, "{scheduler: none}", more_than_used=1000)[1]
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 8])
+def test_the_first_the_middle_and_the_last_of_a_grid_are_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n: int
+) -> None:
+    (tmp_path / "grid.yaml").write_text(
+        f"dataset: offline_digits\npairs: [rendered-photo]\nmethods: {{tca: {{mu: {list(range(1, n + 1))}}}}}\n"
+    )
+    loaded = loader.load(str(tmp_path / "grid.yaml"))
+    timed: list[Trial] = []
+
+    def cost(trial: Trial) -> forecast._Cost:
+        timed.append(trial)
+        return forecast._Cost(0.0, 1.0, 0.0)
+
+    _forecast(monkeypatch, loaded, {(name, "raw"): Domain(name, _zeros(4)) for name in SIZES}, cost, slots=1)
+    planned = plan.search(loaded)
+    assert len(timed) == min(n, 3) == len(set(timed))
+    assert {planned[0], planned[-1]} <= set(timed)
+    assert n < 3 or abs(planned.index(timed[1]) - (n - 1) / 2) <= 0.5
+
+
 def test_early_stopping_saves_no_more_than_the_rungs_allow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows, full = _expected(tmp_path, monkeypatch, "{scheduler: none}")
     _, stopped = _expected(tmp_path, monkeypatch, "{scheduler: asha, grace: 0.34, reduction: 3}")
