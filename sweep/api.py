@@ -507,6 +507,7 @@ def _written(experiment: Mapping[str, Any], results: Path) -> str:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    from transfer_sweep.reports.ledger.artefacts import write_whole
     from transfer_sweep.sweep.config.loader import with_absolute_paths
 
     name = experiment.get("name")
@@ -515,18 +516,12 @@ def _written(experiment: Mapping[str, Any], results: Path) -> str:
     file = results / name / f"{name}.yaml"
     plain = {key: _plain(value) for key, value in experiment.items() if key != "name"}
     content = with_absolute_paths(plain, Path())  # those of a file are relative to it
-    file.parent.mkdir(parents=True, exist_ok=True)
     yaml = YAML(typ="safe", pure=True)
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    part = file.with_suffix(".part")
     try:
-        with part.open("w", encoding="utf-8") as stream:
-            yaml.dump(content, stream)
-        part.replace(file)
+        write_whole(file, lambda part: yaml.dump(content, part))
     except YAMLError as error:
         raise SweepError(f"{name}: a file cannot hold this: {' '.join(str(error).split())}") from None
-    finally:
-        part.unlink(missing_ok=True)
     return str(file)
 
 
