@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,10 @@ class OwnImages(OwnDataset):
     ) -> None:
         self.skip_damaged = skip_damaged
         super().__init__(root, options, cache, progress, paths)
+
+    def with_options(self, options: Options) -> Self:
+        """The same pictures under other options."""
+        return type(self)(self.root, options, self.cache, self.progress, self.paths, self.skip_damaged)
 
     def load(self, domain: str) -> Domain:
         """One domain, in the order of its pictures' paths; no test part. With a cache the array is memory-mapped.

@@ -283,6 +283,7 @@ def test_damaged_pictures_are_named_or_left_out_and_counted(shop: Path, tmp_path
         assert labels(dataset, "shop") == {"bike/0.png": "bike", "mug/0.png": "mug"}
         assert dataset.load("shop").train.inputs[:, :, 5, 5].tolist() == [[200, 0, 0], [0, 200, 0]]
         assert dataset.findings("shop").left_out == {"damaged": 1}
+        assert dataset.with_options(dataset.options).findings("shop").left_out == {"damaged": 1}
         assert dataset.findings("shop").classes == {"bike": 1, "mug": 1}
     whole.write_bytes(content)
     assert len(own(shop, cache=cache).load("shop").train) == 3
