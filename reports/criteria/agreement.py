@@ -27,7 +27,7 @@ class Agreement(Comparison):
         if trial is None or trial.undefined:
             self._predicted.append(None)
             return
-        self._predicted.append(trial.probabilities.argmax(axis=1))
+        self._predicted.append(trial.classes)
         if vote:
             self._total = self._total + trial.probabilities
 

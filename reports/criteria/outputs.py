@@ -71,7 +71,7 @@ class Outputs:
         """Number of distinct classes predicted, over K, in (0, 1]: what the guard against collapse looks at."""
         if self.undefined:
             return math.nan
-        return len(np.unique(self.probabilities.argmax(axis=1))) / int(self.probabilities.shape[1])
+        return len(np.unique(self.classes)) / int(self.logits.shape[1])
 
 
 @dataclass(frozen=True)
