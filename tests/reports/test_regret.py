@@ -1,5 +1,6 @@
 """Which criterion to trust: regrets over the recorded trials of several experiments."""
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -32,6 +33,14 @@ def test_what_is_no_file_of_trials_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(ValueError, match="damaged"):
         regret.read(path)
+    experiment(tmp_path, RUNS)
+    path.write_bytes(data.trials_csv(results.read(tmp_path / "office31_small" / "ledger.sqlite")))
+    trials = pd.read_csv(path)
+    assert len(regret.read(path)) == len(trials)
+    for protocol in ("no protocol", math.nan):
+        trials.assign(protocol=protocol).to_csv(path)
+        with pytest.raises(ValueError, match="damaged"):
+            regret.read(path)
     text = tmp_path / "README.md"
     text.write_text("A page\nof text\nand, with, commas\n")
     with pytest.raises(ValueError, match="damaged") as refused:
