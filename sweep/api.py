@@ -117,7 +117,21 @@ def run(
             storage=storage,
             skip_damaged=skip_damaged,
             minutes=minutes,
-            arguments=_arguments(name, only, assignments, profile, fresh),
+            arguments=_arguments(
+                name,
+                {
+                    "--only": only,
+                    "--set": assignments,
+                    "--profile": profile,
+                    "--fresh": fresh,
+                    "--max-concurrent": max_concurrent,
+                    "--address": address,
+                    "--storage": storage,
+                    "--minutes": minutes,
+                    "--skip-damaged": skip_damaged,
+                    "--plugin": plugins,
+                },
+            ),
         )
         outcome = Run(loaded, options, console, cluster).execute()
     finally:
@@ -534,13 +548,16 @@ def _plain(value: Any) -> Any:
     return str(value.absolute()) if isinstance(value, Path) else value
 
 
-def _arguments(
-    name: str, only: Iterable[str], assignments: Iterable[str], profile: str | None, fresh: bool
-) -> tuple[str, ...]:
-    """The same run as the command line would have it, for the record."""
-    options = [("--only", each) for each in only] + [("--set", each) for each in assignments]
-    options += [] if profile is None else [("--profile", profile)]
-    return ("run", name, *(word for option in options for word in option), *(("--fresh",) if fresh else ()))
+def _arguments(name: str, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """The same run as the command line would have it, for the record; options that are None or false are left out."""
+    words = ["run", name]
+    for option, given in options.items():
+        if isinstance(given, bool):
+            words += [option] if given else []
+        elif given is not None:
+            several = given if isinstance(given, list | tuple) else [given]
+            words += [word for each in several for word in (option, str(each))]
+    return tuple(words)
 
 
 def _console(quiet: bool) -> Console:

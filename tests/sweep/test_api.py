@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,13 +17,16 @@ from PIL import Image
 
 import transfer_sweep
 from tests.support import models
+from tests.support.no_plugins import no_plugins
 from tests.support.small_ledger import PAIRS, RUNS, experiment
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import Protocol
-from transfer_sweep.sweep import api
+from transfer_sweep.sweep import api, environment
+from transfer_sweep.sweep.runner import Outcome, Run
 
 ROOT = Path(__file__).resolve().parents[2]
 
+TOY = ROOT / "tests" / "support" / "toy_plugin.py"
 EXPERIMENT = {
     "name": "mine",
     "dataset": "offline_digits",
@@ -156,6 +160,29 @@ def test_the_examples_of_the_docstrings_run(monkeypatch: pytest.MonkeyPatch, tmp
     failed, tried = doctest.testmod(api)
     assert tried > 0
     assert failed == 0
+
+
+def test_the_record_has_all_options_that_the_command_line_would(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def execute(run: Run) -> Outcome:
+        told.append(environment.command(run.options.arguments or ()))
+        return Outcome({}, interrupted=True)
+
+    monkeypatch.setattr(Run, "execute", execute)
+    given: dict[str, Any] = {"only": ["method=tca"], "overrides": {"epochs": 5}, "minutes": 1.5, "max_concurrent": 2}
+    given |= {"storage": "s3://there", "skip_damaged": True, "fresh": True, "plugins": [TOY]}
+    with no_plugins():
+        for options in ({}, given):
+            with pytest.raises(KeyboardInterrupt):
+                transfer_sweep.run(EXPERIMENT, results=tmp_path, quiet=True, **options)
+    assert told[0] == "python -m sweep run mine.yaml"
+    assert told[1] == (
+        "python -m sweep run mine.yaml --only method=tca --set epochs=5 --fresh --max-concurrent 2 "
+        "--storage s3://there --minutes 1.5 --skip-damaged --plugin toy_plugin.py"
+    )
 
 
 @pytest.mark.ray
