@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -96,6 +97,11 @@ class ProtocolRequest(_Strict):
         exclude_if=_is_none,
         description="of how many of the source's classes the target has samples, or unknown; absent: of all of them",
     )
+
+    @property
+    def weights_file(self) -> Path | None:
+        """The file of pretrained weights; None: the published ones."""
+        return Path(self.weights) if self.weights else None
 
     @property
     def label_counts(self) -> list[int]:

@@ -107,7 +107,7 @@ class Engine:
         self._experiment, self._dataset, self._ledger, self._storage = experiment, dataset, ledger, storage
         self._cluster, self._console, self._tensorboard = cluster, console, tensorboard
         self._folder = ledger.path.parent.absolute()
-        weights = Path(experiment.protocol.weights) if experiment.protocol.weights else None
+        weights = experiment.protocol.weights_file
         self._store = ObjectStore(dataset, cache, weights, ProgressPrinter(console))
 
     def run_pass(

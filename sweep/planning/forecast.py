@@ -117,7 +117,7 @@ class _Stopwatch:
     def __init__(
         self, experiment: Experiment, trials: Sequence[Trial], dataset: Dataset, cache: Path, progress: Progress
     ) -> None:
-        weights = Path(experiment.protocol.weights) if experiment.protocol.weights else None
+        weights = experiment.protocol.weights_file
         self._experiment, self._classes = experiment, len(dataset.classes)
         self._domains: Mapping[tuple[str, str], Domain] = inputs.load(
             dataset, inputs.wanted(trials), cache, progress, weights

@@ -39,7 +39,7 @@ def choose_profile(name: str, asked: str | None, results: Path, available: Calla
 def _lacking_weights(name: str) -> str | None:
     """Why an experiment's ``gpu`` profile has no weights for a backbone; None where it has all it needs."""
     loaded = load(name, "gpu")
-    weights = Path(loaded.protocol.weights) if loaded.protocol.weights else None
+    weights = loaded.protocol.weights_file
     protocols = [loaded.under(entry).protocol for _, entry, _ in loaded.entries()]
     for backbone in dict.fromkeys(p.backbone for p in protocols if p.training in ("frozen", "finetune")):
         try:
