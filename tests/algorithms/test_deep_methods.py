@@ -448,6 +448,7 @@ def test_associative_draws_class_balanced_source_batches() -> None:
 
     unbalanced = Task(task.source.take(lopsided), None, task.target_inputs, 3, epochs=2)
     Watched(unbalanced, AssociativeParams(batch_size=21, bottleneck=8), "cpu", 0).fit_epoch()
+    assert seen
     assert all(counts == [7, 7, 7] for counts in seen)
 
 

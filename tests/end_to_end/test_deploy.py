@@ -64,6 +64,7 @@ def test_the_pods_of_the_ray_job_fit_together() -> None:
         claims.append({v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if "persistentVolumeClaim" in v})
     head, *workers = claims
     assert head == {results["metadata"]["name"], shared["metadata"]["name"]}
+    assert workers
     assert all(own == {shared["metadata"]["name"]} for own in workers)  # one node has the ledger
     folders = re.findall(r"--(?:data-root|results|storage) (\S+)", job["spec"]["entrypoint"])
     mounted = [mount["mountPath"] for mount in templates[0]["containers"][0]["volumeMounts"]]
