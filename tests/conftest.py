@@ -8,6 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.support.no_plugins import no_plugins
 from tests.support.pictures import COLOURS, paint
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -27,6 +28,13 @@ def data_root() -> Path:
     if not root.is_dir():
         pytest.skip("no data root: set SWEEP_DATA_ROOT to run this test")
     return root
+
+
+@pytest.fixture
+def no_plugins_in_use() -> Iterator[None]:
+    """Begins and ends without plug-ins in use."""
+    with no_plugins():
+        yield
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from ray import cloudpickle
 
-from tests.support.no_plugins import no_plugins
 from transfer_sweep import UserError, plugins
 from transfer_sweep.algorithms import registry as methods
 from transfer_sweep.algorithms.deep.dann import DANN
@@ -20,6 +19,8 @@ from transfer_sweep.algorithms.networks.backbones import BACKBONES, BackboneErro
 from transfer_sweep.datasets import registry as datasets
 from transfer_sweep.plugins import Bundle, Kind, PluginError, PluginWarning, digest, left_out, use
 from transfer_sweep.reports import selection
+
+pytestmark = pytest.mark.usefixtures("no_plugins_in_use")
 
 ROOT = Path(__file__).resolve().parents[1]
 TOY = Path(__file__).parent / "support" / "toy_plugin.py"
@@ -33,12 +34,6 @@ class Mine(DANN):
 """
 
 Site = Callable[[str, str, str], None]
-
-
-@pytest.fixture(autouse=True)
-def none_in_use() -> Iterator[None]:
-    with no_plugins():
-        yield
 
 
 @pytest.fixture

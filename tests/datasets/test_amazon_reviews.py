@@ -1,6 +1,5 @@
 """Amazon reviews: the published counts, the options of what a vector holds, and files that are not as published."""
 
-import shutil
 from pathlib import Path
 from typing import Literal
 
@@ -20,12 +19,6 @@ FOLDER = "amazon_reviews"
 def loaded(data_root: Path) -> dict[str, Domain]:
     dataset = AmazonReviews(data_root)
     return {domain: dataset.load(domain) for domain in dataset.domains}
-
-
-@pytest.fixture
-def copied_root(data_root: Path, tmp_path: Path) -> Path:
-    shutil.copytree(data_root / FOLDER, tmp_path / FOLDER, copy_function=shutil.copyfile)
-    return tmp_path
 
 
 @pytest.mark.data

@@ -1,6 +1,5 @@
 """SURF features of Office-Caltech10: the published 1-NN column, and files that are not as published."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,12 +36,6 @@ PUBLISHED_1NN = {
 def loaded(data_root: Path) -> dict[str, Domain]:
     dataset = OfficeCaltech10(data_root)
     return {domain: dataset.load(domain) for domain in dataset.domains}
-
-
-@pytest.fixture
-def copied_root(data_root: Path, tmp_path: Path) -> Path:
-    shutil.copytree(data_root / FOLDER, tmp_path / FOLDER)
-    return tmp_path
 
 
 @pytest.mark.data

@@ -8,28 +8,22 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import transfer_sweep
 from tests.support.loaded import ROOT
-from tests.support.no_plugins import no_plugins
 from transfer_sweep import plugins
 from transfer_sweep.plugins import Kind
 from transfer_sweep.sweep.api import LoadedModel, RecordedExperiment
 from transfer_sweep.sweep.config import loader
 
+pytestmark = pytest.mark.usefixtures("no_plugins_in_use")
+
 EXTENDING = (ROOT / "docs" / "extending.md").read_text()
 API = (ROOT / "docs" / "api.md").read_text()
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
-
-
-@pytest.fixture(autouse=True)
-def none_in_use() -> Iterator[None]:
-    with no_plugins():
-        yield
 
 
 def _shown(language: str) -> str:

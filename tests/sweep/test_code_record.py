@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.no_plugins import no_plugins
 from tests.support.small_ledger import Run, write
 from transfer_sweep import plugins
 from transfer_sweep.algorithms import registry
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import TrialState
 from transfer_sweep.sweep import code_record
+
+pytestmark = pytest.mark.usefixtures("no_plugins_in_use")
 
 METHOD = '''\
 """{doc}"""
@@ -40,12 +40,6 @@ class Luck(TrialCriterion):
     def compute(self, evidence):
         return %s
 """
-
-
-@pytest.fixture(autouse=True)
-def none_in_use() -> Iterator[None]:
-    with no_plugins():
-        yield
 
 
 def _use(folder: Path, name: str, text: str) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.command_line import CommandLine, assert_refused
-from tests.support.no_plugins import no_plugins
 from tests.support.small_ledger import RUNS, experiment
+
+pytestmark = pytest.mark.usefixtures("no_plugins_in_use")
 
 TOY = Path(__file__).resolve().parents[2] / "support" / "toy_plugin.py"
 
@@ -20,12 +20,6 @@ criterion: margin
 methods:
   class_means: {shrink: [0, 0.5]}
 """
-
-
-@pytest.fixture(autouse=True)
-def none_in_use() -> Iterator[None]:
-    with no_plugins():
-        yield
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,9 @@
 
 from ray.tune.experiment import Trial as TuneTrial
 
-from tests.support import plans
-from transfer_sweep.reports.ledger.records import Role, Trial
-from transfer_sweep.sweep.config.schema import EarlyStopping
+from tests.support.plans import STOPPING, numbered
 from transfer_sweep.sweep.engine.scheduler import CellASHA
 from transfer_sweep.sweep.stopping.rungs import Rungs
-
-STOPPING = EarlyStopping(grace=1 / 3, reduction=3)
-
-
-def _row(i: int, source: str = "a", budget: int = 30, role: Role = "search") -> Trial:
-    return plans.trial(f"{source}{i}", source=source, params={"i": i}, budget=budget, role=role)
 
 
 def _waiting(scheduler: CellASHA, n: int) -> list[TuneTrial]:
@@ -29,7 +21,7 @@ def _run(scheduler: CellASHA, trial: TuneTrial, pid: int) -> None:
 
 
 def test_a_free_process_leaves_a_trial_whose_own_is_being_started() -> None:
-    rows = {row.id: row for row in (_row(i) for i in range(6))}
+    rows = {row.id: row for row in (numbered(i) for i in range(6))}
     scheduler = CellASHA(Rungs(STOPPING, set()), rows, {(1, 0): 2})
     trials = _waiting(scheduler, 6)
     assert scheduler.choose_trial_to_run(None) is trials[0]  # no process yet: all are being started
@@ -45,7 +37,7 @@ def test_a_free_process_leaves_a_trial_whose_own_is_being_started() -> None:
 
 
 def test_the_last_trials_wait_for_no_process() -> None:
-    scheduler = CellASHA(Rungs(STOPPING, set()), {row.id: row for row in (_row(0), _row(1))}, {(1, 0): 8})
+    scheduler = CellASHA(Rungs(STOPPING, set()), {row.id: row for row in (numbered(0), numbered(1))}, {(1, 0): 8})
     first, second = _waiting(scheduler, 2)
     _run(scheduler, first, pid=1)
     assert scheduler.choose_trial_to_run(None) is second

@@ -11,7 +11,7 @@ from tests.support import plans
 from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.algorithms.base import Algorithm
 from transfer_sweep.datasets.base import Domain
-from transfer_sweep.datasets.offline_digits import OfflineDigits, OfflineDigitsOptions
+from transfer_sweep.datasets.offline_digits import OfflineDigits
 from transfer_sweep.reports.ledger import artefacts
 from transfer_sweep.reports.ledger.records import Protocol, Training, Trial
 from transfer_sweep.sweep.errors import SweepError
@@ -20,12 +20,6 @@ from transfer_sweep.sweep.trial.scoring import Scoring
 from transfer_sweep.sweep.trial.task import TaskConfig, build_trial
 
 DIGITS = Preparation(OfflineDigits.classes)
-
-
-@pytest.fixture(scope="module")
-def domains() -> dict[str, Domain]:
-    digits = OfflineDigits(options=OfflineDigitsOptions(channels=1, train=100, test=60))
-    return {name: digits.load(name) for name in ("rendered", "photo")}
 
 
 def _trial(method: str) -> Trial:
@@ -98,6 +92,6 @@ def test_features_are_of_both_domains_and_confusions_of_the_scored_samples(
     on_target = trained.predict(domains["photo"].train.inputs)
     np.testing.assert_array_equal(found.target, on_target.features.astype(np.float16))
     np.testing.assert_array_equal(found.target_predictions, on_target.logits.argmax(axis=1))
-    assert len(found.source) == len(found.source_labels) == 80
+    assert len(found.source) == len(found.source_labels) == 120
     path.write_bytes(path.read_bytes()[:100])
     assert artefacts.read(path) is None

@@ -12,19 +12,12 @@ from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.algorithms.base import Algorithm
 from transfer_sweep.datasets import splits
 from transfer_sweep.datasets.base import Domain, Samples
-from transfer_sweep.datasets.offline_digits import OfflineDigits, OfflineDigitsOptions
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.records import FewLabels, Protocol, Training
 from transfer_sweep.sweep.trial.scoring import Scored, Scoring
 from transfer_sweep.sweep.trial.task import TaskConfig, build_trial
 
 EVERY = set(selection.PER_TRIAL) - {"reverse_validation"}
-
-
-@pytest.fixture(scope="module")
-def domains() -> dict[str, Domain]:
-    digits = OfflineDigits(options=OfflineDigitsOptions(channels=1, train=150, test=60))
-    return {name: digits.load(name) for name in ("rendered", "photo")}
 
 
 def _built(
