@@ -252,9 +252,9 @@ class RecordedExperiment:
 
         Columns: ``id``, ``method``, ``source``, ``target``, ``backbone``, ``training``, ``few`` (target labels in
         words), ``params`` (a dict), ``seed``, ``role`` (``search``, ``confirm`` or ``control``), ``state``,
-        ``budget`` (epochs of a whole run), ``epoch`` (the last one reported), ``target_accuracy`` then and ``best_accuracy`` over all epochs,
-        ``seconds``, one column for each criterion that some trial recorded, and ``error`` (a traceback). What was not
-        reported is missing (NaN).
+        ``budget`` (epochs of a whole run), ``epoch`` (the last one reported), ``target_accuracy`` then and
+        ``best_accuracy`` over all epochs, ``seconds``, one column for each criterion that some trial recorded, and
+        ``error`` (a traceback). What was not reported is missing (NaN).
         """
         from transfer_sweep.reports.selection import PER_TRIAL
 
