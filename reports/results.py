@@ -359,14 +359,22 @@ def _with_published(records: pd.DataFrame) -> pd.DataFrame:
     found = [
         published.Published()
         if r["few"]
-        else published.lookup(r["dataset"], r["method"], r["source"], r["target"], r["backbone"])
-        for r in dicts(records)
+        else published.lookup(
+            r["dataset"],
+            r["method"],
+            r["source"],
+            r["target"],
+            r["backbone"],
+            setting=setting,
+            params=json.loads(r["params"]),
+        )
+        for r, setting in zip(dicts(records), settings, strict=True)
     ]
-    columns: dict[str, list[Any]] = {}
+    columns: dict[str, list[Any]] = {"setting": settings}
     for kind in ("paper", "replication"):
         values = [getattr(each, kind) for each in found]
         columns[kind] = [math.nan if v is None else v.value for v in values]
-        for part in ("backbone", "reference", "note"):
+        for part in ("backbone", "reference", "note", "setting"):
             columns[f"{kind}_{part}"] = ["" if v is None else getattr(v, part) for v in values]
     return records.assign(**columns)
 
@@ -389,3 +397,4 @@ def _with_gains(records: pd.DataFrame) -> pd.DataFrame:
     return records.drop(columns=["lower", "upper"]).assign(
         gain_over_source_only=gain, gap_closed_percent=100 * gain / gap
     )
+    settings = [published.setting_of(json.loads(r["options"]), r["source"], r["target"]) for r in dicts(records)]

@@ -17,6 +17,8 @@ OTHER_BACKBONE = "†"
 UNFINISHED = "‡"
 STOPPED = "§"
 """Marks behind a number, which a table's notes explain."""
+OTHER_SETTING = "¶"
+SINGLE = "‖"
 
 
 def percent(value: float, std: float = math.nan, digits: int = 1) -> str:

@@ -52,8 +52,22 @@ COLUMNS = [
     "replication_reference",
     "replication_note",
     "trial",
+    "control_accuracy_mean",
+    "control_accuracy_std",
+    "control_seeds",
+    "gain_by_batch_norm",
+    "gain_by_method",
+    "gap_closed_by_method_percent",
+    "paper_setting",
+    "replication_setting",
+    "setting",
 ]
-"""The columns of the CSV. Accuracies are percentages."""
+"""The columns of the CSV. Accuracies are percentages.
+
+``gain_over_source_only`` is the sum of ``gain_by_batch_norm`` and ``gain_by_method``, which are empty where the driver
+planned no controls or they have not ended. ``setting`` says which training samples a run had where that differs among
+published runs, as ``paper_setting`` and ``replication_setting`` say it of theirs.
+"""
 
 
 def as_csv(experiments: Sequence[Results]) -> str:

@@ -83,7 +83,7 @@ def _measured(record: Mapping[str, Any], name: str, references: References) -> s
     )
     others = [value for value in (found.replication, found.paper) if value and value.backbone == record["backbone"]]
     texts = [
-        f"{value.value:.{digits}f} [{references.number(value.reference, value.backbone, value.note)}]"
+        f"{value.value:.{digits}f} [{references.number(value.reference, value.backbone, value.remark)}]"
         for value in others
     ]
     return percent(record[name], digits=digits) + (f" ({'; '.join(texts)})" if texts else "")

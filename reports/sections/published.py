@@ -10,10 +10,14 @@ from typing import Any
 
 import pandas as pd
 
+from transfer_sweep.reports import published
 from transfer_sweep.reports.document.elements import Block, Fold, Heading, Items, Table
 from transfer_sweep.reports.document.text import (
     MISSING,
     OTHER_BACKBONE,
+    OTHER_SETTING,
+    SINGLE,
+    SINGLE_RUN,
     UNFINISHED,
     backbone_text,
     criterion_name,
@@ -23,6 +27,7 @@ from transfer_sweep.reports.document.text import (
     seeds,
     signed,
 )
+from transfer_sweep.reports.published import remark
 from transfer_sweep.reports.results import METHOD, MethodKey, dicts
 from transfer_sweep.reports.sections import distances
 from transfer_sweep.reports.sections.context import Context, Group, References
@@ -40,8 +45,9 @@ def blocks(context: Context) -> Iterator[Block]:
         return
     yield Heading(2, "Beside the published numbers")
     yield (
-        "Accuracies and differences in percent. Of several published numbers, the one with our backbone stands here, "
-        "else that of the first paper, in its best variant; of several replications the best plausible one."
+        "Accuracies and differences in percent. Of several published numbers, the one with our backbone and training "
+        "samples stands here, else that of the first paper, in the variant with our params, else in its best one; of "
+        "several replications the best plausible one."
     )
     yield from distances.blocks(context)
     params = param_summaries(context.results)
@@ -113,6 +119,13 @@ def table(context: Context, group: Group, key: MethodKey, params: ParamSummary, 
         "params by oracle",
     ]
     notes = []
+    if any(oracle["single_run"] for oracle in by_oracle.values()):
+        notes.append(f"{SINGLE} {SINGLE_RUN}")
+    if different := list(dict.fromkeys([*paper.settings, *replication.settings])):
+        notes.append(
+            f"{OTHER_SETTING} measured on other training samples than ours ({'; '.join(different)}): the difference "
+            "is not the method's alone."
+        )
     if paper.other or replication.other:
         others = ", ".join(dict.fromkeys([*paper.other, *replication.other]))
         notes.append(
@@ -135,7 +148,7 @@ class _PublishedColumn:
         self.kind, self.backbone, self.training = kind, backbone, training
         self.numbers = {
             (r["source"], r["target"]): references.number(
-                r[f"{kind}_reference"], r[f"{kind}_backbone"], r[f"{kind}_note"]
+                r[f"{kind}_reference"], r[f"{kind}_backbone"], remark(r[f"{kind}_note"], r[f"{kind}_setting"])
             )
             for r in records
             if not pd.isna(r[kind])
@@ -143,15 +156,23 @@ class _PublishedColumn:
         shared = set(self.numbers.values())
         self.heading = f" [{next(iter(shared))}]" if len(shared) == 1 else ""
         self.other = [r[f"{kind}_backbone"] for r in records if not pd.isna(r[kind]) and self._differs(r)]
+        self.settings = [
+            f"{remark('', r[f'{kind}_setting'])}, ours {remark('', r['setting'])}"
+            for r in records
+            if self._other_setting(r)
+        ]
 
     def _differs(self, record: Mapping[str, Any]) -> bool:
         # What is published of networks is of trained ones: our frozen features differ even with the same backbone.
         return bool(record[f"{self.kind}_backbone"] != self.backbone) or self.training == "frozen"
 
+    def _other_setting(self, record: Mapping[str, Any]) -> bool:
+        return published.differs(record[f"{self.kind}_setting"], record["setting"])
+
     def cell(self, record: Mapping[str, Any]) -> str:
         if pd.isna(record[self.kind]):
             return MISSING
-        mark = OTHER_BACKBONE if self._differs(record) else ""
+        mark = OTHER_BACKBONE * self._differs(record) + OTHER_SETTING * self._other_setting(record)
         number = "" if self.heading else f" [{self.numbers[record['source'], record['target']]}]"
         return f"{percent(record[self.kind], digits=2)}{mark}{number}"
 

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from transfer_sweep.algorithms import registry
 from transfer_sweep.reports import published
 
 SURF_PAIRS = list(itertools.permutations(("caltech", "amazon", "webcam", "dslr"), 2))
@@ -42,12 +43,70 @@ def test_of_two_replications_the_better_tuned_one_is_shown_and_the_other_kept() 
     assert [other.value for other in found.others] == [27.77]
 
 
-def test_of_a_papers_variants_the_best_is_what_it_claims() -> None:
-    found = published.lookup("digits", "mcd", "mnist", "usps", "mcd_network")
-    assert found.paper is not None
-    assert found.paper.value == 94.2
-    assert found.paper.std == 0.7
-    assert found.paper.note.startswith("num_k=4")
+SMALL = "mnist 2000, usps 1800"
+
+
+@pytest.mark.parametrize(
+    ("pair", "setting", "num_k", "stated"),
+    [  # Saito 2018, table 1: MNIST → USPS, MNIST* → USPS* of whole sets, USPS → MNIST, SVHN → MNIST
+        ("mnist-usps", SMALL, 4, (94.2, 0.7)),
+        ("mnist-usps", SMALL, 3, (93.8, 0.8)),
+        ("mnist-usps", "whole", 4, (96.5, 0.3)),
+        ("usps-mnist", SMALL, 4, (94.1, 0.3)),
+        ("usps-mnist", SMALL, 3, (91.8, 0.9)),
+        ("svhn-mnist", "whole", 4, (96.2, 0.4)),
+        ("svhn-mnist", "whole", 3, (95.9, 0.5)),
+        ("svhn-mnist", "whole", 1, (96.2, 0.4)),  # no such row: of a paper's variants the best is what it claims
+    ],
+)
+def test_mcd_stands_beside_the_number_of_its_own_num_k_and_training_samples(
+    pair: str, setting: str, num_k: int, stated: tuple[float, float]
+) -> None:
+    source, target = pair.split("-")
+    found = published.lookup(
+        "digits", "mcd", source, target, "mcd_network", setting=setting, params={"num_k": num_k}
+    ).paper
+    assert found is not None
+    assert (found.value, found.std) == stated
+
+
+@pytest.mark.parametrize(("pair", "plain", "augmented"), [("mnist-usps", 88.14, 98.23), ("usps-mnist", 92.35, 99.54)])
+def test_self_ensembling_stands_beside_the_variant_with_its_augmentation(
+    pair: str, plain: float, augmented: float
+) -> None:
+    source, target = pair.split("-")
+    for params, stated in (
+        ({"affine_std": 0.0, "translation": 0.0}, plain),  # MT+CT
+        ({"affine_std": 0.1, "translation": 2.0}, augmented),  # MT+CT+TFA
+    ):
+        found = published.lookup("digits", "self_ensembling", source, target, "digit_network", params=params).paper
+        assert found is not None
+        assert found.value == stated
+
+
+def test_cdan_on_digits_averages_to_what_its_paper_states() -> None:
+    for entropy, average_stated in ((False, 93.1), (True, 94.3)):
+        values = [
+            published.lookup("digits", "cdan", s, t, "cdan_lenet", params={"entropy": entropy}).paper
+            for s, t in (("mnist", "usps"), ("usps", "mnist"), ("svhn", "mnist"))
+        ]
+        assert np.mean([v.value for v in values if v]) == pytest.approx(average_stated, abs=0.06)
+        assert {v.setting for v in values if v} == {"whole"}
+
+
+def test_the_setting_of_a_run_is_the_training_samples_of_its_pair() -> None:
+    drawn = {"train": {"mnist": 2000, "usps": 1800, "svhn": 500}}
+    assert published.setting_of(drawn, "usps", "mnist") == SMALL
+    assert published.setting_of(drawn, "syn_numbers", "mnist_m") == "whole"
+    assert published.setting_of({"train": {}}, "mnist", "usps") == "whole"
+    assert published.setting_of({}, "amazon", "webcam") == ""
+
+
+def test_every_variant_in_the_file_names_params_that_its_method_has() -> None:
+    rows = published.table()
+    for method, texts in rows[rows["params"] != ""].groupby("method")["params"]:
+        known = registry.get(method).params_type.model_fields
+        assert {part.partition("=")[0] for text in texts for part in text.split()} <= set(known)
 
 
 def test_the_asked_backbone_comes_first_and_another_is_told_by_its_name() -> None:
