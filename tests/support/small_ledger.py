@@ -29,7 +29,8 @@ PROTOCOL: dict[str, Any] = {
 class Run:
     """A trial and what it reports: one (target accuracy, information maximisation, classes seen) per epoch.
 
-    ``also`` are further criteria; ``predicted`` are the classes that it predicts, of three, for the target's samples.
+    ``also`` are further criteria, ``losses`` further losses; ``predicted`` are the classes that it predicts, of three,
+    for the target's samples.
     """
 
     method: str
@@ -46,6 +47,7 @@ class Run:
     protocol: dict[str, Any] = field(default_factory=lambda: PROTOCOL)
     also: dict[str, float] = field(default_factory=dict)
     predicted: list[int] | None = None
+    losses: dict[str, float] = field(default_factory=dict)
 
     @property
     def trial(self) -> Trial:
@@ -110,22 +112,29 @@ def write(path: Path, runs: list[Run]) -> None:
                     "predicted_classes": seen,
                     **run.also,
                 }
-                report = EpochReport(epoch, target_accuracy, criteria, {"loss": 1 / epoch}, seconds=0.5)
+                report = EpochReport(epoch, target_accuracy, criteria, {"loss": 1 / epoch, **run.losses}, seconds=0.5)
                 ledger.record_epoch(name, report, kept)
             if run.state not in (None, TrialState.PENDING):
                 ledger.finish(name, run.state, run.error)
 
 
 def experiment(
-    folder: Path, runs: list[Run], name: str = "office31_small", samples: dict[str, Any] | None = None, **meta: Any
+    folder: Path,
+    runs: list[Run],
+    name: str = "office31_small",
+    samples: dict[str, Any] | None = None,
+    controls: dict[str, list[str]] | None = None,
+    **meta: Any,
 ) -> Path:
-    """The ledger of an experiment that ran ``runs`` on domains of so many ``samples``."""
+    """The ledger of an experiment that ran ``runs`` on domains of so many ``samples``, some of them as ``controls``."""
     path = folder / name / "ledger.sqlite"
     write(path, runs)
     with Ledger(path, write=True) as ledger:
         ledger.set_meta("experiment", {"dataset": "office31", **meta})
         if samples is not None:
             ledger.set_meta("data", {"checksums": {}, "samples": samples})
+        if controls is not None:
+            ledger.set_meta("controls", controls)
         ledger.add_environment(
             {
                 "command": f"python -m sweep run {name}",
