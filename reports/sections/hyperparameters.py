@@ -28,9 +28,10 @@ from transfer_sweep.reports.document.text import (
 )
 from transfer_sweep.reports.importance import Importance
 from transfer_sweep.reports.ledger.records import TrialState
-from transfer_sweep.reports.results import MethodKey, Results, by_method, in_pairs, pairs_of
+from transfer_sweep.reports.results import METHOD, MethodKey, Results, by_method, in_pairs, pairs_of
 from transfer_sweep.reports.sections.context import Context
 from transfer_sweep.reports.sections.registry import Part, Place
+from transfer_sweep.reports.selection import ORACLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 PLACE = Place(Part.BACKGROUND, 70)
 
 _SHOWN_VALUES = 8
+_GEOMETRIC = 1.9  # ratio of neighbours from which on a grid goes by factors
 _TICKS = 8  # that a small panel has room for
 
 
@@ -49,8 +51,11 @@ def blocks(context: Context) -> Iterator[Block]:
     trials = searched(context.results)
     found = importance.importances(trials)
     single = [single_params(context.results, group.records) for group in context.groups]
-    if found or any(single):
+    at_edges = edge_table(edges(context.results))
+    if found or any(single) or at_edges:
         yield Heading(2, "Hyperparameters")
+    if at_edges:
+        yield at_edges
     yield from filter(None, single)
     if found:
         yield importance_table(trials, found)
@@ -100,6 +105,102 @@ def importance_table(methods: Iterable[MethodKey], found: Mapping[MethodKey, Imp
             "explains on pairs that it has not seen. Importance: by how much that share drops where the param's "
             "values are shuffled. Both look at target labels, for understanding only."
         ],
+    )
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A param whose chosen value is the smallest or largest one searched on more than half of the pairs.
+
+    Attributes:
+        method: a short name.
+        key: of the experiment file.
+        value: the smallest or largest one.
+        by_criterion: on how many pairs the criterion chose it.
+        by_oracle: on how many the oracle did; None where no target has labels.
+        pairs: how many there are.
+        beyond: the value to search next.
+    """
+
+    method: str
+    key: str
+    value: float
+    by_criterion: int
+    by_oracle: int | None
+    pairs: int
+    beyond: float
+
+
+def edges(results: Results) -> list[Edge]:
+    """The params whose best values may lie outside of what was searched, in the order of the methods.
+
+    Of params with so few values that they are a grid: a draw is hardly ever at an edge.
+    """
+    search = selection.eligible(results.candidates)
+    records = results.records[results.records["source"] != results.records["target"]]
+    names, found = names_of(search), []
+    for key, trials in by_method(search):
+        tried = pd.DataFrame([json.loads(text) for text in trials["params"]])
+        own = records[(records[METHOD] == list(key)).all(axis=1)]
+        by_criterion, by_oracle = (
+            pd.DataFrame([json.loads(text) for text in own.loc[own["selection"] == by, "params"]])
+            for by in (results.criterion, ORACLE)
+        )
+        for name in map(str, tried):
+            values = importance.in_order(tried[name])
+            if not 2 <= len(values) <= _SHOWN_VALUES or not all(type(value) in (int, float) for value in values):
+                continue
+            for edge, inner in (values[:2], values[:-3:-1]):
+                next_one = beyond(edge, inner)
+                counts = [
+                    int((chosen[name] == edge).sum()) if len(chosen) else 0 for chosen in (by_criterion, by_oracle)
+                ]
+                often = 2 * counts[0] > len(by_criterion) or 2 * counts[1] > len(by_oracle)
+                if next_one is not None and often:
+                    of_oracle = counts[1] if len(by_oracle) else None
+                    config_key = f"methods.{key[0]}.{name}"
+                    found.append(Edge(names[key], config_key, edge, counts[0], of_oracle, len(by_criterion), next_one))
+    return found
+
+
+def beyond(edge: float, inner: float) -> float | None:
+    """The next value outside of a grid, by its last step; None where that is not positive.
+
+    Args:
+        edge: the smallest or largest value.
+        inner: its neighbour.
+    """
+    factor = edge / inner if edge > 0 and inner > 0 else 1.0
+    by_factors = max(factor, 1 / factor) >= _GEOMETRIC
+    value = edge * factor if by_factors else 2 * edge - inner
+    if isinstance(edge, int) and isinstance(inner, int):
+        value = round(value)
+    elif by_factors:
+        value = float(f"{value:.1g}")
+    return value if value > 0 and value != edge else None
+
+
+def edge_table(found: Sequence[Edge]) -> Table | None:
+    """The edges, with what to search next; None where there are none."""
+    if not found:
+        return None
+    rows: list[list[Cell | str]] = [
+        [
+            each.method,
+            f"`{each.key}`",
+            value_text(each.value),
+            f"{each.by_criterion} of {each.pairs}",
+            MISSING if each.by_oracle is None else f"{each.by_oracle} of {each.pairs}",
+            f"add {value_text(each.beyond)}",
+        ]
+        for each in found
+    ]
+    return Table(
+        "Values at the edge of what was searched, chosen on more than half of the pairs: the best may lie outside",
+        ["method", "key of the experiment file", "edge", "pairs by criterion", "pairs by oracle", "next"],
+        rows,
+        "llrrrl",
+        ["Next goes on by the last step of the grid; `run` then trains what is new alone."],
     )
 
 

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from tests.support.shown_tables import only_group
+import pytest
+
+from tests.support.shown_tables import only_group, row
+from tests.support.small_ledger import PAIRS, Run, experiment
 from transfer_sweep.reports import results
 from transfer_sweep.reports.document.elements import text_of
 from transfer_sweep.reports.sections import hyperparameters
@@ -21,3 +24,46 @@ def test_what_each_value_of_the_only_param_gave_stands_by_pair(small: Path) -> N
         ["dann", "lr 1", *["3.0"] * 3, "3.0"],
     ]
     assert any("stopped early" in note for note in table.notes)
+
+
+@pytest.mark.parametrize(
+    ("edge", "inner", "stated"),
+    [
+        (0.03, 0.01, 0.09),  # by factors
+        (0.001, 0.003, 0.0003),
+        (0.1, 1.0, 0.01),
+        (4, 2, 8),
+        (32, 64, 16),
+        (30, 20, 40),  # by steps
+        (0.9, 0.7, 1.1),
+        (0.0, 0.5, None),  # nothing is below 0
+        (1, 2, None),  # half a unit is none
+    ],
+)
+def test_the_next_value_goes_on_by_the_last_step_of_the_grid(edge: float, inner: float, stated: float | None) -> None:
+    assert hyperparameters.beyond(edge, inner) == (None if stated is None else pytest.approx(stated))
+
+
+def test_a_best_value_at_the_edge_is_named_by_its_key_for_criterion_and_oracle(tmp_path: Path) -> None:
+    grid = [
+        Run("mcc", *pair, {"lr": lr, "trade_off": 1.0}, [(accuracy, score, 1.0)])
+        for pair in PAIRS
+        for lr, accuracy, score in ((0.001, 70.0, 1.0), (0.003, 85.0, 2.0), (0.01, 80.0, 3.0))
+    ]
+    own = results.read(experiment(tmp_path, grid))
+    (edge,) = hyperparameters.edges(own)
+    assert (edge.key, edge.value, edge.beyond) == ("methods.mcc.lr", 0.01, 0.03)
+    assert (edge.by_criterion, edge.by_oracle, edge.pairs) == (3, 0, 3)
+    table = hyperparameters.edge_table([edge])
+    assert table is not None
+    assert row(table, "mcc") == ["mcc", "`methods.mcc.lr`", "0.01", "3 of 3", "0 of 3", "add 0.03"]
+
+
+def test_the_oracles_best_at_an_edge_is_told_too_and_a_best_inside_is_not(tmp_path: Path) -> None:
+    def grid(accuracies: tuple[float, float, float]) -> list[Run]:
+        tried = zip((0.001, 0.003, 0.01), accuracies, (1.0, 3.0, 2.0), strict=True)
+        return [Run("mcc", *pair, {"lr": lr}, [(a, s, 1.0)]) for lr, a, s in tried for pair in PAIRS]
+
+    (edge,) = hyperparameters.edges(results.read(experiment(tmp_path / "edge", grid((90.0, 80.0, 70.0)))))
+    assert (edge.value, edge.by_criterion, edge.by_oracle) == (0.001, 0, 3)
+    assert hyperparameters.edges(results.read(experiment(tmp_path / "inside", grid((70.0, 80.0, 75.0))))) == []
