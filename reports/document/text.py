@@ -19,6 +19,7 @@ STOPPED = "§"
 """Marks behind a number, which a table's notes explain."""
 OTHER_SETTING = "¶"
 SINGLE = "‖"
+"""Marks behind a number, which a table's notes explain."""
 
 
 def percent(value: float, std: float = math.nan, digits: int = 1) -> str:
@@ -60,6 +61,12 @@ FLATTERS = "Accuracy on labels that chose flatters: on the rest of the target it
 
 
 def criterion_name(name: str) -> str:
+SINGLE_RUN = (
+    "A single run, the best of the search on the labels that it is scored on: beside means over seeds it flatters, and "
+    "is not ranked among them."
+)
+"""What is said of the oracle's choice where it was not run with the seeds that the criterion's was."""
+
     """A criterion as prose has it."""
     return name.replace("_", " ")
 

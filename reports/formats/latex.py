@@ -34,6 +34,7 @@ _SYMBOLS = {
     "²": r"$^2$",
     "†": r"$^\dagger$",
     "‡": r"$^\ddagger$",
+    "‖": r"$^\parallel$",
     "–": "--",
     "…": r"\dots{}",
     "λ": r"$\lambda$",

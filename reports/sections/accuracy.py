@@ -21,6 +21,8 @@ from transfer_sweep.reports.document.plotting import blank
 from transfer_sweep.reports.document.text import (
     FLATTERS,
     MISSING,
+    SINGLE,
+    SINGLE_RUN,
     UNFINISHED,
     average,
     backbone_text,
@@ -32,7 +34,8 @@ from transfer_sweep.reports.document.text import (
     short_pairs,
     signed,
 )
-from transfer_sweep.reports.results import METHOD, by_method, in_pairs, pairs_of
+from transfer_sweep.reports.published import remark
+from transfer_sweep.reports.results import METHOD, MethodKey, by_method, in_pairs, pairs_of
 from transfer_sweep.reports.sections.context import Context, Group
 from transfer_sweep.reports.sections.registry import Part, Place
 from transfer_sweep.reports.selection import ORACLE, TARGET_LABELS
@@ -88,7 +91,7 @@ def matrix(group: Group, chosen_by: str, access: str = "none") -> Table | None:
     headers = ["method", "backbone", *seen, *names, "average"]
     methods = by_method(records)
     means = [[_mean(cell) for cell in in_pairs(rows, pairs)] for _, rows in methods]
-    places = _places(means) if ranked else [[0] * (len(pairs) + 1) for _ in methods]
+    places = _places(means, _single_runs(methods, pairs)) if ranked else [[0] * (len(pairs) + 1) for _ in methods]
     rows: list[list[Cell | str]] = []
     for ((method, backbone, training, few), found), values, place in zip(methods, means, places, strict=True):
         row: list[Cell | str] = [method, backbone_text(backbone, training)]
@@ -97,10 +100,13 @@ def matrix(group: Group, chosen_by: str, access: str = "none") -> Table | None:
         for cell, value, at in zip(in_pairs(found, pairs), values, place[:-1], strict=True):
             row.append(MISSING if cell is None else _accuracy_cell(cell, value, at))
         complete = sum(values) / len(values)
-        rows.append([*row, Cell(average(values), place[-1], complete)])
+        single = SINGLE * bool(found["single_run"].any())
+        rows.append([*row, Cell(average(values) + single, place[-1], complete)])
     notes = [*legend(pairs), *group.averaged_over(pairs)]
     if records["unfinished"].any():
         notes.append(f"{UNFINISHED} the search of this cell is not finished.")
+    if records["single_run"].any():
+        notes.append(f"{SINGLE} {SINGLE_RUN}")
     if chosen_by == TARGET_LABELS:
         notes.append(FLATTERS)
     how = "the oracle (best target accuracy; for reporting only)" if chosen_by == ORACLE else criterion_name(chosen_by)
@@ -110,7 +116,8 @@ def matrix(group: Group, chosen_by: str, access: str = "none") -> Table | None:
 
 
 def _accuracy_cell(record: Mapping[str, Any], value: float, place: int) -> Cell:
-    text = percent(value, record["target_accuracy_std"]) + (UNFINISHED if record["unfinished"] else "")
+    marks = SINGLE * bool(record["single_run"]) + UNFINISHED * bool(record["unfinished"])
+    text = percent(value, record["target_accuracy_std"]) + marks
     return Cell(text, place, value, _details(record))
 
 
@@ -121,19 +128,29 @@ def _details(record: Mapping[str, Any]) -> list[str]:
     for kind, name in (("paper", "paper"), ("replication", "earlier replication")):
         if not pd.isna(record[kind]):
             difference = signed(record["target_accuracy_mean"] - record[kind], 2)
-            source = ", ".join(filter(None, (record[f"{kind}_backbone"], record[f"{kind}_reference"])))
+            trained = remark("", record[f"{kind}_setting"])
+            source = ", ".join(filter(None, (record[f"{kind}_backbone"], trained, record[f"{kind}_reference"])))
             lines.append(f"{name} {percent(record[kind], digits=2)} ({difference}): {source}")
     return lines
 
 
-def _places(means: Sequence[Sequence[float]]) -> list[list[int]]:
+def _single_runs(
+    methods: Sequence[tuple[MethodKey, pd.DataFrame]], pairs: Sequence[tuple[str, str]]
+) -> NDArray[np.bool_]:
+    """(methods, pairs) which accuracies are single runs beside means over seeds."""
+    return np.array([[bool(cell and cell["single_run"]) for cell in in_pairs(rows, pairs)] for _, rows in methods])
+
+
+def _places(means: Sequence[Sequence[float]], left_out: NDArray[np.bool_]) -> list[list[int]]:
     """1 for the best of each column as it is printed, 2 for the second, else 0; of the averages, too.
 
     Args:
         means: an accuracy for each method and pair. A column that fewer than two methods have is not ranked, nor is
             an average over some of the pairs.
+        left_out: (methods, pairs) which of them are not ranked, nor the averages over them.
     """
     printed = np.array([[float(f"{value:.1f}") for value in (*row, sum(row) / len(row))] for row in means])
+    printed[np.column_stack([left_out, left_out.any(axis=1)])] = np.nan
     places = np.zeros(printed.shape, dtype=int)
     for column, place in zip(printed.T, places.T, strict=True):
         known = column[~np.isnan(column)]
