@@ -79,6 +79,23 @@ class Predictions(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Controls:
+    """Trials of ``source_only`` with the batch-norm statistics and shared hyperparameters of a chosen trial.
+
+    Attributes:
+        trials: those that are nothing else: rows as :attr:`Results.trials`, with what they reported as columns.
+        accuracies: one row per chosen trial and control: ``trial``, the control's ``seed`` and ``target_accuracy``,
+            NaN where it has none yet. An ordinary trial of ``source_only`` may be a control, too. None where the
+            driver planned no controls.
+        cells: the cells of these chosen trials, as values of :data:`CELL`.
+    """
+
+    trials: pd.DataFrame
+    accuracies: pd.DataFrame | None
+    cells: frozenset[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
 class Results:
     """An experiment, read once.
 
@@ -90,7 +107,7 @@ class Results:
         samples: domain → its samples, where the driver recorded them.
         environments: of each driver run, oldest first.
         criterion: what chooses trials.
-        trials: the ledger's trials, with the protocol's parts as columns.
+        trials: the ledger's trials but for controls, with the protocol's parts as columns.
         candidates: see :func:`transfer_sweep.reports.selection.candidates`, with the protocol's parts as columns;
             already as :attr:`derived` where what chooses compares trials.
         records: one row per cell and way of choosing (the criterion, then ``oracle``, which there is only of
@@ -99,6 +116,7 @@ class Results:
         curves: every epoch of the trials that the criterion chose: ``trial``, ``epoch``, ``target_accuracy`` and
             one column a criterion.
         losses: what those trials said of themselves at their last epoch: ``trial``, and one column a loss.
+        controls: the trials that tell what a method gains from what batch norm does.
         outdated: how many trials are left out because an earlier version of their method made them.
     """
 
@@ -114,6 +132,7 @@ class Results:
     records: pd.DataFrame
     curves: pd.DataFrame
     losses: pd.DataFrame
+    controls: Controls
     outdated: int = 0
 
     @property
@@ -135,9 +154,22 @@ class Results:
         return list(dict.fromkeys([self.criterion, *selection.available(self.derived)]))
 
     @cached_property
+    def every_trial(self) -> pd.DataFrame:
+        """:attr:`trials` and the controls, in plan order."""
+        if self.controls.trials.empty:
+            return self.trials
+        rows = pd.concat([self.trials, self.controls.trials[[*self.trials]]])
+        return rows.sort_values("position", kind="stable", ignore_index=True)
+
+    def and_controls(self, candidates: pd.DataFrame) -> pd.DataFrame:
+        """:attr:`candidates` or :attr:`derived`, and below them the controls that reported."""
+        reported = self.controls.trials.dropna(subset="epoch")
+        return candidates if reported.empty else pd.concat([candidates, reported], ignore_index=True)
+
+    @cached_property
     def states(self) -> dict[str, int]:
-        """Number of trials by state."""
-        return {str(state): int(n) for state, n in self.trials["state"].value_counts().items()}
+        """Number of trials by state, controls among them."""
+        return {str(state): int(n) for state, n in self.every_trial["state"].value_counts().items()}
 
     @cached_property
     def unlabelled(self) -> list[str]:
@@ -193,7 +225,7 @@ class Results:
         Raises:
             KeyError: there is no such criterion.
         """
-        records = _judged(self.name, self.experiment, self.trials, self.derived, criterion)
+        records = _judged(self.name, self.experiment, self.trials, self.derived, self.controls, criterion)
         return dataclasses.replace(self, criterion=criterion, candidates=self.derived, records=records)
 
     def groups(self) -> list[pd.DataFrame]:
@@ -253,10 +285,13 @@ def read_open(ledger: Ledger, criterion: str | None = None, everything: bool = F
     outdated = selection.outdated(ledger) if everything else frozenset()
     trials = ledger.trials(everything)
     trials = _with_protocol(trials[~trials["id"].isin(outdated)])
-    candidates = _with_protocol(selection.candidates(ledger, everything))
+    reported = _with_protocol(selection.reported(ledger, everything))
+    controls = _controls(ledger.meta("controls"), trials, reported)
+    trials = trials[trials["role"] != selection.CONTROL]
+    candidates = reported[reported["role"] != selection.CONTROL]
     if selection.compares_trials(criterion):
         candidates = selection.with_derived(candidates)
-    records = _judged(name, experiment, trials, candidates, criterion)
+    records = _judged(name, experiment, trials, candidates, controls, criterion)
     epochs = ledger.history(records[records["selection"] == criterion]["trial"])
     data = ledger.meta("data", {})
     return Results(
@@ -272,12 +307,32 @@ def read_open(ledger: Ledger, criterion: str | None = None, everything: bool = F
         records,
         _curves(epochs),
         _losses(epochs),
+        controls,
         len(outdated),
     )
 
 
+def _controls(
+    controls_of: Mapping[str, Sequence[str]] | None, trials: pd.DataFrame, reported: pd.DataFrame
+) -> Controls:
+    rows = trials[trials["role"] == selection.CONTROL]
+    measured = reported[["id", *(name for name in reported if name not in rows)]]
+    rows = rows.merge(measured, on="id", how="left")
+    if controls_of is None:
+        return Controls(rows, None, frozenset())
+    pairs = pd.DataFrame([(of, each) for of, ids in controls_of.items() for each in ids], columns=["trial", "id"])
+    whole = reported[reported["state"] == TrialState.DONE][["id", "seed", "target_accuracy"]]
+    cells = trials[trials["id"].isin(list(controls_of))][CELL].itertuples(index=False, name=None)
+    return Controls(rows, pairs.merge(whole, on="id", how="left").drop(columns="id"), frozenset(cells))
+
+
 def _judged(
-    name: str, experiment: dict[str, Any], trials: pd.DataFrame, candidates: pd.DataFrame, criterion: str
+    name: str,
+    experiment: dict[str, Any],
+    trials: pd.DataFrame,
+    candidates: pd.DataFrame,
+    controls: Controls,
+    criterion: str,
 ) -> pd.DataFrame:
     """The records of an experiment by one criterion, and by the oracle."""
     records = _records(candidates, trials, criterion)
@@ -285,7 +340,7 @@ def _judged(
     family = experiment.get("family", {})
     records["family"] = [family.get(method, "") for method in records["method"]]
     records["label_access"] = _access(experiment, trials, records)
-    return _with_gains(_with_published(records))
+    return _with_gains(_with_controls(_with_published(records), controls))
 
 
 def _with_protocol(rows: pd.DataFrame) -> pd.DataFrame:
@@ -325,6 +380,10 @@ def _records(candidates: pd.DataFrame, trials: pd.DataFrame, criterion: str) -> 
     # Both are in plan order of the chosen trials; tables want that of the cells.
     order = {cell: i for i, cell in enumerate(trials[CELL].drop_duplicates().itertuples(index=False, name=None))}
     by_oracle = by_oracle[~by_oracle["target"].isin(_unlabelled(candidates))]
+    seeds = by_criterion.set_index(CELL)["seeds"].rename("confirmed")
+    by_oracle = by_oracle.join(seeds, on=CELL)
+    by_criterion["single_run"] = False
+    by_oracle["single_run"] = by_oracle["seeds"] < by_oracle.pop("confirmed")
     records = pd.concat([by_criterion, by_oracle], ignore_index=True)
     records["order"] = [order[cell] for cell in records[CELL].itertuples(index=False, name=None)]
     waiting = trials[(trials["role"] == "search") & trials["state"].isin([TrialState.PENDING, TrialState.RUNNING])]
@@ -355,6 +414,7 @@ def _curves(epochs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_published(records: pd.DataFrame) -> pd.DataFrame:
+    settings = [published.setting_of(json.loads(r["options"]), r["source"], r["target"]) for r in dicts(records)]
     # What is published was measured without a few target labels.
     found = [
         published.Published()
@@ -379,26 +439,49 @@ def _with_published(records: pd.DataFrame) -> pd.DataFrame:
     return records.assign(**columns)
 
 
+def _with_controls(records: pd.DataFrame, controls: Controls) -> pd.DataFrame:
+    """Add the accuracy of each chosen trial's controls, and whether it needs none."""
+    if controls.accuracies is None:
+        return records.assign(
+            control_accuracy_mean=math.nan, control_accuracy_std=math.nan, control_seeds=0, needs_control=True
+        )
+    over_seeds = controls.accuracies.groupby("trial").agg(
+        control_accuracy_mean=("target_accuracy", "mean"),
+        control_accuracy_std=("target_accuracy", "std"),
+        control_seeds=("target_accuracy", "count"),
+    )
+    records = records.join(over_seeds, on="trial")
+    # Another trial of the cell has controls: this one would, too, had the driver's criterion chosen it.
+    of_cell = pd.Series([cell in controls.cells for cell in records[CELL].itertuples(index=False, name=None)])
+    needed = records["trial"].isin(over_seeds.index) | of_cell.set_axis(records.index)
+    return records.assign(control_seeds=records["control_seeds"].fillna(0).astype(int), needs_control=needed)
+
+
 def _with_gains(records: pd.DataFrame) -> pd.DataFrame:
-    seeds = by_criterion.set_index(CELL)["seeds"].rename("confirmed")
-    by_oracle = by_oracle.join(seeds, on=CELL)
-    by_criterion["single_run"] = False
-    by_oracle["single_run"] = by_oracle["seeds"] < by_oracle.pop("confirmed")
-    """Add the gain over source_only, in points, and the share of the gap to target_only that it closes."""
+    """Add the gain over source_only, in points, and the share of the gap to target_only that it closes.
+
+    Of both, what batch norm gives (the control over source_only) and what the method gives (over the control), where
+    that is known: where no control is needed, all is the method's.
+    """
     accuracy = "target_accuracy_mean"
     lower = records[records["method"] == "source_only"]
     upper = records[(records["method"] == "target_only") & (records["source"] == records["target"])]
     same_pair = [*SAME_INPUT, "few", "source", "target"]
     lower = lower.drop_duplicates(same_pair).set_index(same_pair)
     upper = upper.drop_duplicates([*SAME_INPUT, "target"]).set_index([*SAME_INPUT, "target"])
-    records = records.join(lower[accuracy].rename("lower"), on=same_pair)
+    lower = lower.rename(columns={accuracy: "lower", "target_accuracy_std": "lower_std", "seeds": "lower_seeds"})
+    records = records.join(lower[["lower", "lower_std", "lower_seeds"]], on=same_pair)
     records = records.join(upper[accuracy].rename("upper"), on=[*SAME_INPUT, "target"])
     own = records["method"].isin(["source_only", "target_only"])
     gain = (records[accuracy] - records["lower"]).mask(own)
     gap = (records["upper"] - records["lower"]).where(lambda g: g > 0)
     # The upper bound is of all classes, where these rows are scored on those without labels.
     gap = gap.mask(records["labelled_classes"] > 0)
+    by_method = (records[accuracy] - records["control_accuracy_mean"]).mask(own).where(records["needs_control"], gain)
     return records.drop(columns=["lower", "upper"]).assign(
-        gain_over_source_only=gain, gap_closed_percent=100 * gain / gap
+        gain_over_source_only=gain,
+        gain_by_batch_norm=gain - by_method,
+        gain_by_method=by_method,
+        gap_closed_percent=100 * gain / gap,
+        gap_closed_by_method_percent=100 * by_method / gap,
     )
-    settings = [published.setting_of(json.loads(r["options"]), r["source"], r["target"]) for r in dicts(records)]

@@ -31,6 +31,8 @@ DEFAULT = "information_maximization"
 STOPPING = "information_maximization"
 """What early stopping compares where the criterion that chooses cannot stop."""
 ORACLE = "oracle"
+CONTROL = "control"
+"""The role of trials of ``source_only`` with another trial's batch-norm statistics and shared hyperparameters."""
 TARGET_LABELS = "target_labels"
 """Chooses by accuracy on the labels that the user gave of the target. What it chooses is no unsupervised result."""
 
@@ -118,6 +120,12 @@ def unguarded(score: float) -> tuple[float, bool]:
 
 
 def candidates(ledger: Ledger, everything: bool = False) -> pd.DataFrame:
+    """What is chosen among and averaged: the :func:`reported` trials but for controls, which never compete."""
+    rows = reported(ledger, everything)
+    return rows[rows["role"] != CONTROL].reset_index(drop=True)
+
+
+def reported(ledger: Ledger, everything: bool = False) -> pd.DataFrame:
     """Every trial that reported at least once, at its last reported epoch, stopped ones included; in plan order.
 
     Args:

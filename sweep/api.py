@@ -258,7 +258,8 @@ class RecordedExperiment:
         """
         from transfer_sweep.reports.selection import PER_TRIAL
 
-        planned, reported = self._results.trials, self._results.candidates.set_index("id")
+        results = self._results
+        planned, reported = results.every_trial, results.and_controls(results.candidates).set_index("id")
         criteria = [name for name in PER_TRIAL if name in reported and reported[name].notna().any()]
         measured = reported[["epoch", "target_accuracy", "best_accuracy", "seconds", *criteria]]
         identity = [

@@ -112,7 +112,9 @@ def trials_csv(results: Results) -> bytes:
     """
     other = {*results.trials, "epoch", "epochs_spent", "declared_access", FEATURES}
     known = [str(name) for name in results.derived if name not in other]
-    rows = results.trials.merge(results.derived[["id", "epochs_spent", *known]], on="id", how="left")
+    rows = results.every_trial.merge(
+        results.and_controls(results.derived)[["id", "epochs_spent", *known]], on="id", how="left"
+    )
     rows = rows[rows["epochs_spent"].notna() | rows["state"].isin([*LOST, *FINISHED])]
     rows = rows.assign(epochs=rows["epochs_spent"].fillna(0).astype(int))
     criteria = [name for name in known if name not in ("target_accuracy", "best_accuracy", "seconds")]

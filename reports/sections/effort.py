@@ -10,6 +10,7 @@ from transfer_sweep.reports.ledger.records import FINISHED, LOST, TrialState
 from transfer_sweep.reports.results import Results
 from transfer_sweep.reports.sections.context import Context
 from transfer_sweep.reports.sections.registry import Part, Place
+from transfer_sweep.reports.selection import CONTROL
 
 PLACE = Place(Part.CLOSING, 10)
 
@@ -22,8 +23,8 @@ def blocks(context: Context) -> Iterator[Block]:
 
 def table(results: Results) -> Table:
     """Trials and epochs of the search by method: what ran, what early stopping saved, and how long it took."""
-    spent = results.candidates.set_index("id")[["epochs_spent", "seconds"]]
-    trials = results.trials.join(spent, on="id")
+    spent = results.and_controls(results.candidates).set_index("id")[["epochs_spent", "seconds"]]
+    trials = results.every_trial.join(spent, on="id")
     rows = []
     for method, of_one in trials.groupby("method", sort=False):
         search = of_one[of_one["role"] == "search"]
@@ -42,14 +43,15 @@ def table(results: Results) -> Table:
                 str(full),
                 str(used),
                 share((full - used) / full) if full else MISSING,
-                str(len(of_one) - len(search)),
+                str((of_one["role"] == "confirm").sum()),
+                str((of_one["role"] == CONTROL).sum()),
                 f"{of_one['seconds'].sum() / 60:.1f}",
             ]
         )
     total = ["all", *(str(sum(int(row[i]) for row in rows)) for i in range(1, 8))]
     full, used = int(total[6]), int(total[7])
     total.append(share((full - used) / full) if full else MISSING)
-    total += [str(sum(int(row[9]) for row in rows)), f"{trials['seconds'].sum() / 60:.1f}"]
+    total += [*(str(sum(int(row[i]) for row in rows)) for i in (9, 10)), f"{trials['seconds'].sum() / 60:.1f}"]
     headers = [
         "method",
         "search trials",
@@ -61,13 +63,14 @@ def table(results: Results) -> Table:
         "epochs spent",
         "saved",
         "confirmation trials",
+        "controls",
         "minutes of trial time",
     ]
     return Table(
         "Trials and epochs",
         headers,
         [*rows, total] if len(rows) > 1 else rows,
-        "l" + "r" * 10,
+        "l" + "r" * 11,
         ["Epochs are those of search trials that ended (done or stopped); time is that of all epochs kept."],
         total=len(rows) > 1,
     )

@@ -27,7 +27,7 @@ def blocks(context: Context) -> Iterator[Block]:
 
 def table(results: Results) -> Table | None:
     """Trials that failed, with the last line of the error."""
-    failed = results.trials[results.trials["state"].isin(LOST)]
+    failed = results.every_trial[results.every_trial["state"].isin(LOST)]
     if failed.empty:
         return None
     rows = []
@@ -42,7 +42,7 @@ def table(results: Results) -> Table | None:
     more = len(failed) - len(rows)
     notes = ["The next `run` tries them again."] + ([f"{more} more are in the ledger."] if more else [])
     return Table(
-        f"{len(failed)} of {len(results.trials)} trials failed",
+        f"{len(failed)} of {len(results.every_trial)} trials failed",
         ["method", "pair", "params", "seed", "attempts", "last line of the error"],
         rows,
         "lllrrl",
