@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from transfer_sweep.reports.gain import Interval
 from transfer_sweep.reports.results import METHOD, MethodKey
 
 MISSING = "–"
@@ -16,7 +17,6 @@ MISSING = "–"
 OTHER_BACKBONE = "†"
 UNFINISHED = "‡"
 STOPPED = "§"
-"""Marks behind a number, which a table's notes explain."""
 OTHER_SETTING = "¶"
 SINGLE = "‖"
 """Marks behind a number, which a table's notes explain."""
@@ -35,6 +35,11 @@ def signed(value: float, digits: int = 1) -> str:
         return MISSING
     text = f"{value:+.{digits}f}".replace("-", "−")
     return text if any(digit in text for digit in "123456789") else text[1:]
+
+
+def interval(found: Interval) -> str:
+    """``−0.3 to +4.1``."""
+    return f"{signed(found.low)} to {signed(found.high)}"
 
 
 def share(value: float) -> str:
@@ -56,17 +61,17 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
-FLATTERS = "Accuracy on labels that chose flatters: on the rest of the target it is likely to be lower."
-"""What is said beside accuracies on the labels by which trials were chosen."""
-
-
-def criterion_name(name: str) -> str:
 SINGLE_RUN = (
     "A single run, the best of the search on the labels that it is scored on: beside means over seeds it flatters, and "
     "is not ranked among them."
 )
 """What is said of the oracle's choice where it was not run with the seeds that the criterion's was."""
 
+FLATTERS = "Accuracy on labels that chose flatters: on the rest of the target it is likely to be lower."
+"""What is said beside accuracies on the labels by which trials were chosen."""
+
+
+def criterion_name(name: str) -> str:
     """A criterion as prose has it."""
     return name.replace("_", " ")
 

@@ -9,11 +9,12 @@ from functools import cached_property
 
 import pandas as pd
 
-from transfer_sweep.reports import comparison
+from transfer_sweep.reports import comparison, gain
 from transfer_sweep.reports.comparison import Comparison
 from transfer_sweep.reports.document.elements import Table, Variants
 from transfer_sweep.reports.document.text import counted, names_of
-from transfer_sweep.reports.results import METHOD, Results, pairs_of
+from transfer_sweep.reports.gain import MethodGain
+from transfer_sweep.reports.results import METHOD, Results, by_method, pairs_of
 from transfer_sweep.reports.selection import ORACLE
 
 
@@ -109,12 +110,20 @@ class Group:
 
     @cached_property
     def comparison(self) -> Comparison | None:
-        """The tests between methods that see no target labels; None where there is too little to test."""
+        """The ranks of methods that see no target labels; None where there is too little to rank."""
         records = self.chosen(self.choices.results.criterion)
         names = names_of(records)
         named = records.assign(name=[names[key] for key in records[METHOD].itertuples(index=False, name=None)])
         keyed = named.set_index(["source", "target", "name"])["target_accuracy_mean"]
         return comparison.compare(keyed.unstack("name", sort=False))
+
+    @cached_property
+    def gains(self) -> dict[str, MethodGain]:
+        """What each method that sees no target labels gains over ``source_only``, where that ran."""
+        records = self.chosen(self.choices.results.criterion)
+        names = names_of(records)
+        found = {names[key]: gain.of_method(rows) for key, rows in by_method(records)}
+        return {name: each for name, each in found.items() if each is not None}
 
 
 @dataclass

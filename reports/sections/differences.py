@@ -1,17 +1,27 @@
-"""Which differences between methods hold: tests over the pairs, average ranks, and their critical difference."""
+"""Which differences hold: gains with their intervals, average ranks, and how likely the best method is better."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from transfer_sweep.reports.comparison import ALPHA, Comparison
-from transfer_sweep.reports.document.elements import Block, Cell, Drawing, Heading, Table
+from transfer_sweep.reports.comparison import ALIKE, ALPHA, FEWEST_PAIRS, Comparison
+from transfer_sweep.reports.document.elements import Block, Drawing, Heading, Table
 from transfer_sweep.reports.document.plotting import SOURCE, TARGET, blank
-from transfer_sweep.reports.document.text import MISSING, criterion_name, percent
-from transfer_sweep.reports.sections.context import Context
+from transfer_sweep.reports.document.text import (
+    MISSING,
+    counted,
+    criterion_name,
+    interval,
+    names_of,
+    percent,
+    signed,
+)
+from transfer_sweep.reports.gain import MeanGain, MethodGain
+from transfer_sweep.reports.results import by_method, pairs_of
+from transfer_sweep.reports.sections.context import Context, Group
 from transfer_sweep.reports.sections.registry import Part, Place
 
 if TYPE_CHECKING:
@@ -19,59 +29,146 @@ if TYPE_CHECKING:
 
 PLACE = Place(Part.RESULTS, 30)
 
+_INTERVALS = ["95 % over pairs", "95 % over seeds"]
+
 
 def blocks(context: Context) -> Iterator[Block]:
-    """The tests in words, the ranks, and their diagram; nothing where there is too little to test."""
+    """Ranks and gains with what holds of them, and the diagram of ranks where it tells methods apart."""
+    criterion = context.results.criterion
     for group in context.with_labels:
-        comparison = group.comparison
-        if comparison is None:
+        shown = table(group, criterion)
+        if shown is None:
             continue
         yield Heading(3, "Which differences hold")
-        yield _prose(comparison)
-        yield ranking(comparison, context.results.criterion)
-        yield Drawing(
-            group.figure_name("critical_difference"),
-            f"Average ranks; bars join methods that Nemenyi's test does not tell apart (critical difference "
-            f"{comparison.critical_difference:.2f} at α = 0.05)",
-            "The average ranks of the table above on a line, the best at the left.",
-            partial(draw, comparison),
-        )
+        comparison = group.comparison
+        if comparison is not None:
+            yield _ranks_in_words(comparison)
+        if group.gains:
+            yield _gains_in_words(group)
+        yield shown
+        if comparison is not None and comparison.tells_apart:
+            yield Drawing(
+                group.figure_name("critical_difference"),
+                f"Average ranks; bars join methods that Nemenyi's test does not tell apart (critical difference "
+                f"{comparison.critical_difference:.2f} at α = {ALPHA:g})",
+                "The average ranks of the table above on a line, the best at the left.",
+                partial(draw, comparison),
+            )
 
 
-def _prose(comparison: Comparison) -> str:
+def _ranks_in_words(comparison: Comparison) -> str:
     pairs, methods = comparison.accuracies.shape
     statistic, p = comparison.friedman
-    text = (
-        f"Ranks over the {pairs} pairs that these {methods} methods ran on. Friedman's test (χ² = {statistic:.1f}, "
-        f"{_p_value(p)}) finds {'a difference' if comparison.differ else 'no difference'} between them. One method is "
-        "called better than another only where Friedman's test and, after Holm's correction for all "
-        f"{comparison.comparisons} comparisons, Wilcoxon's signed-rank test over the pairs say so (p < 0.05 each)."
+    return (
+        f"Friedman's test on the ranks of {methods} methods over {pairs} pairs (χ² = {statistic:.1f}, "
+        f"{_p_value(p)}) finds {'a difference' if comparison.differ else 'no difference'} between them."
     )
-    if comparison.differ and not comparison.can_tell:
-        text += (
-            f" With {pairs} pairs Wilcoxon's p-value is {comparison.smallest_p:.2g} at best, which the correction "
-            "takes above 0.05: no two methods can be told apart in that way here."
-        )
-    return f"{text} Pairs that share a domain are not independent, which makes p-values somewhat too small."
 
 
 def _p_value(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def ranking(comparison: Comparison, chosen_by: str) -> Table:
-    """Average ranks, and which methods are better than which as far as the tests say."""
-    rows: list[list[Cell | str]] = []
-    for method, rank in comparison.ranks.items():
-        worse = comparison.better_than(method)
-        name = ", ".join(worse) if len(worse) < len(comparison.ranks) - 1 else "all others"
-        rows.append([method, f"{rank:.2f}", percent(comparison.accuracies[method].mean()), name or MISSING])
-    return Table(
-        f"Average ranks over {len(comparison.accuracies)} pairs, chosen by {criterion_name(chosen_by)}",
-        ["method", "average rank", "average accuracy", "better than (Friedman, Wilcoxon with Holm, p < 0.05)"],
-        rows,
-        "lrrl",
-    )
+def _gains_in_words(group: Group) -> str:
+    text = holds(group.gains)
+    own = {name: each.own for name, each in group.gains.items() if each.own is not None}
+    if _split(group.gains):
+        text += f" {_held(own, 'source_only with the same batch-norm statistics')}"
+    single = [name for name, each in group.gains.items() if each.total.over_seeds is None]
+    if single:
+        text += (
+            f" There are single runs behind {_listed(single, of=len(group.gains))}, which have no interval over seeds."
+        )
+    return text + " One such interval in twenty misses by chance."
+
+
+def _listed(names: list[str], of: int) -> str:
+    return "all gains" if len(names) == of else f"the gains of {', '.join(names)}"
+
+
+def _split(gains: Mapping[str, MethodGain]) -> bool:
+    """Whether some gain is known to be batch norm's in part."""
+    return any(each.own is not None and each.by_batch_norm for each in gains.values())
+
+
+def holds(gains: Mapping[str, MethodGain]) -> str:
+    """How many methods gain over ``source_only``, as far as intervals tell, in a sentence."""
+    return _held({name: each.total for name, each in gains.items()}, "source_only")
+
+
+def _held(gains: Mapping[str, MeanGain], over: str) -> str:
+    texts = []
+    for where, found in (
+        ("on pairs like these", {name: each.over_pairs for name, each in gains.items() if each.over_pairs}),
+        ("on these very pairs", {name: each.over_seeds for name, each in gains.items() if each.over_seeds}),
+    ):
+        if found:
+            better = sum(each.low > 0 for each in found.values())
+            worse = [name for name, each in found.items() if each.high < 0]
+            lose = f", {len(worse)} lose ({', '.join(worse)})" if worse else ""
+            texts.append(f"{where} {better or 'none'} of {counted(len(found), 'method')} gain{lose}")
+    told = f"By 95 % intervals of the mean gain over {over}, {'; '.join(texts)}." if texts else ""
+    if any(each.over_pairs is None for each in gains.values()):
+        told = f"{told} Of fewer than {FEWEST_PAIRS} pairs nothing can be said of others like them.".strip()
+    return told
+
+
+def table(group: Group, chosen_by: str) -> Table | None:
+    """Methods with rank, average, gains and their intervals, and the best one's chance to be better; None of nothing.
+
+    Args:
+        group: the numbers that may share a table.
+        chosen_by: the criterion.
+    """
+    comparison, gains = group.comparison, group.gains
+    records = group.chosen(chosen_by)
+    pairs = len(pairs_of(group.records))
+    if comparison is None and not gains:
+        return None
+    split = _split(gains)
+    names = names_of(records)
+    averages = {names[key]: rows["target_accuracy_mean"] for key, rows in by_method(records)}
+    ranks = comparison.ranks if comparison is not None else {}
+    against = comparison.against_best if comparison is not None else {}
+    headers = ["method"]
+    headers += ["average rank"] if ranks else []
+    headers.append("average accuracy")
+    headers += ["gain over source_only", *_INTERVALS] if gains else []
+    headers += ["by batch norm", "by the method", *_INTERVALS] if split else []
+    headers += [f"{comparison.best} better by more than ½ point"] if comparison is not None and against else []
+    rows = []
+    for name in [*ranks, *(name for name in averages if name not in ranks)]:
+        known = len(averages[name])
+        row = [name]
+        row += [f"{ranks[name]:.2f}" if name in ranks else MISSING] if ranks else []
+        row.append(percent(averages[name].mean()) + ("" if known == pairs else f" ({known} of {pairs})"))
+        each = gains.get(name)
+        row += _gain(each.total if each else None) if gains else []
+        row += [signed(each.by_batch_norm) if each else MISSING, *_gain(each.own if each else None)] if split else []
+        row += [f"{against[name].better:.2f}" if name in against else MISSING] if against else []
+        rows.append(row)
+    notes = []
+    if gains:
+        notes.append(
+            "95 % intervals of the mean gain: over pairs (Student's t), of what is gained on pairs like these; over "
+            "seeds (Welch), of what is gained on these very pairs. Pairs that share a domain are not independent, "
+            "which makes the first somewhat too narrow."
+        )
+    if against:
+        notes.append(
+            "Last column: probability by the Bayesian signed-rank test over pairs (Benavoli 2017), where methods up "
+            f"to {ALIKE:g} points apart are equal."
+        )
+    caption = f"What holds over {counted(pairs, 'pair')}, chosen by {criterion_name(chosen_by)}"
+    return Table(caption, headers, rows, "l" + "r" * (len(headers) - 1), notes)
+
+
+def _gain(each: MeanGain | None) -> list[str]:
+    if each is None:
+        return [MISSING] * 3
+    over_pairs = interval(each.over_pairs) if each.over_pairs else "too few pairs"
+    over_seeds = interval(each.over_seeds) if each.over_seeds else "single runs"
+    return [signed(each.mean), over_pairs, over_seeds]
 
 
 def draw(comparison: Comparison) -> Figure:

@@ -1,76 +1,134 @@
-"""What adaptation gains over ``source_only``, and how much of the way to ``target_only`` that is."""
+"""What adaptation gains over ``source_only``, how much of the way to ``target_only`` that is, and what is its own.
+
+A method whose batch norm sees target samples gains by these statistics alone. Its control is ``source_only`` with the
+same statistics and hyperparameters: what the control gains is batch norm's, the rest is the method's.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from transfer_sweep.reports.document.elements import Block, Table
 from transfer_sweep.reports.document.text import (
     MISSING,
+    SINGLE,
+    SINGLE_RUN,
     backbone_text,
     criterion_name,
+    interval,
     legend,
     method_text,
+    names_of,
     share,
     short_pairs,
     signed,
 )
-from transfer_sweep.reports.results import by_method, in_pairs, pairs_of
+from transfer_sweep.reports.results import by_method, dicts, in_pairs, pairs_of
+from transfer_sweep.reports.sections import discriminators
 from transfer_sweep.reports.sections.context import Context, Group
 from transfer_sweep.reports.sections.registry import Part, Place
 from transfer_sweep.reports.selection import ORACLE
 
 PLACE = Place(Part.RESULTS, 20)
 
+TOTAL = ("gain_over_source_only", "gap_closed_percent", "Gain over source_only")
+"""A gain, the share of the gap that it closes, and its name."""
+OWN = (
+    "gain_by_method",
+    "gap_closed_by_method_percent",
+    "Gain of the method itself, over source_only with the same batch-norm statistics,",
+)
+
 
 def blocks(context: Context) -> Iterator[Block]:
-    """The table by each way of choosing."""
+    """The tables by each way of choosing: all that is gained, the method's own part, and methods without one."""
     for group in context.with_labels:
         yield context.variants(partial(table, group), offered=[ORACLE])
+        if context.results.controls.accuracies is not None:
+            yield context.variants(partial(table, group, part=OWN), offered=[ORACLE])
+            warning = below_control(context, group)
+            if warning:
+                yield warning
 
 
-def table(group: Group, chosen_by: str) -> Table | None:
+def table(group: Group, chosen_by: str, part: tuple[str, str, str] = TOTAL) -> Table | None:
     """Gain over ``source_only`` on the same backbone, and the share of the gap to ``target_only`` that it closes.
 
     Args:
         group: the numbers that may share a table.
         chosen_by: the criterion, or ``oracle``.
+        part: :data:`TOTAL`, or :data:`OWN`.
     """
+    gained, closed, name = part
     pairs = pairs_of(group.by(chosen_by))
     records = group.chosen(chosen_by)
-    records = records[records["gain_over_source_only"].notna()]
+    records = records[records[gained].notna()]
     if records.empty:
         return None
     rows = []
     for (method, backbone, training, few), found in by_method(records):
         cells = in_pairs(found, pairs)
-        texts = [MISSING if cell is None else _gain(cell) for cell in cells]
+        texts = [MISSING if cell is None else _gain(cell[gained], cell[closed], _mark(cell)) for cell in cells]
         known = [cell for cell in cells if cell is not None]
-        gain = sum(cell["gain_over_source_only"] for cell in known) / len(known)
-        closed = [cell["gap_closed_percent"] for cell in known if not math.isnan(cell["gap_closed_percent"])]
-        average = {
-            "gain_over_source_only": gain,
-            "gap_closed_percent": sum(closed) / len(closed) if closed else math.nan,
-        }
-        part = "" if len(known) == len(pairs) else f" ({len(known)} of {len(pairs)})"
-        rows.append([method_text(method, few), backbone_text(backbone, training), *texts, _gain(average) + part])
-    with_gap = records["gap_closed_percent"].notna().any()
-    caption = "Gain over source_only in points" + (
-        ", and the share of the gap between source_only and target_only that it closes" if with_gap else ""
+        over = "" if len(known) == len(pairs) else f" ({len(known)} of {len(pairs)})"
+        average = _gain(_mean([c[gained] for c in known]), _mean([c[closed] for c in known]), _mark(*known))
+        rows.append([method_text(method, few), backbone_text(backbone, training), *texts, average + over])
+    caption = f"{name} in points" + (
+        ", and the share of the gap between source_only and target_only that it closes"
+        if records[closed].notna().any()
+        else ""
     )
+    notes = [*legend(pairs), *group.averaged_over(pairs)]
+    if part is OWN and not records["needs_control"].all():
+        notes.append("Where batch norm sees the source alone, or there is none, the whole gain is the method's.")
+    if records["single_run"].any():
+        notes.append(f"{SINGLE} {SINGLE_RUN}")
     return Table(
         f"{caption}, chosen by {'the oracle' if chosen_by == ORACLE else criterion_name(chosen_by)}",
         ["method", "backbone", *short_pairs(pairs), "average"],
         rows,
         "ll" + "r" * (len(pairs) + 1),
-        [*legend(pairs), *group.averaged_over(pairs)],
+        notes,
     )
 
 
-def _gain(cell: Mapping[str, Any]) -> str:
-    gap = cell["gap_closed_percent"]
-    closed = "" if math.isnan(gap) else f" ({share(gap / 100)})"
-    return signed(cell["gain_over_source_only"]) + closed
+def _gain(points: float, closed: float, mark: str) -> str:
+    return signed(points) + mark + ("" if math.isnan(closed) else f" ({share(closed / 100)})")
+
+
+def _mark(*records: Mapping[str, Any]) -> str:
+    return SINGLE * any(record["single_run"] for record in records)
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def below_control(context: Context, group: Group) -> str:
+    """The methods that are worse than ``source_only`` with their batch-norm statistics; empty where there are none."""
+    records = group.chosen(context.results.criterion)
+    records = records[records["needs_control"] & records["gain_by_method"].notna()]
+    names, pairs = names_of(records), pairs_of(group.records)
+    short = dict(zip(pairs, short_pairs(pairs), strict=True))
+    lost = discriminators.won(context.results, records)
+    texts = []
+    for key, found in by_method(records):
+        own = group.gains[names[key]].own if names[key] in group.gains else None
+        if own is None or own.mean >= 0:
+            continue
+        each = ", ".join(f"{short[r['source'], r['target']]} {signed(r['gain_by_method'])}" for r in dicts(found))
+        over, found_interval = ("pairs", own.over_pairs) if own.over_pairs else ("seeds", own.over_seeds)
+        between = f"95 % interval over {over} {interval(found_interval)}; " if found_interval else ""
+        why = [short[r["source"], r["target"]] for r in dicts(lost) if r["trial"] in set(found["trial"])]
+        because = f"; its discriminator has won on {', '.join(why)}" if why else ""
+        texts.append(f"**{names[key]}** {signed(own.mean)} ({between}{each}{because})")
+    if not texts:
+        return ""
+    return (
+        "Below their control, source_only with the same batch-norm statistics and hyperparameters, by so many points "
+        f"on average: {'; '.join(texts)}. What these methods gain over source_only, batch norm alone gives."
+    )

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from transfer_sweep.reports import regret
-from transfer_sweep.reports.comparison import Comparison
 from transfer_sweep.reports.document.elements import Block, Heading
 from transfer_sweep.reports.document.text import FLATTERS, counted, criterion_name, names_of, percent
 from transfer_sweep.reports.ledger.records import FINISHED, TrialState
-from transfer_sweep.reports.results import Results, by_method, pairs_of
+from transfer_sweep.reports.results import METHOD, Results, by_method, pairs_of
+from transfer_sweep.reports.sections import differences
 from transfer_sweep.reports.sections.context import Context, Group
 from transfer_sweep.reports.sections.registry import Part, Place
 from transfer_sweep.reports.selection import CELL, ORACLE, TARGET_LABELS
@@ -27,7 +27,7 @@ def blocks(context: Context) -> Iterator[Block]:
 
 def _progress(results: Results) -> str:
     """How far the experiment is."""
-    counts, total = results.states, len(results.trials)
+    counts, total = results.states, len(results.every_trial)
     ended = sum(counts.get(state, 0) for state in FINISHED)
     if ended == total and total:
         return f"All {total} trials have ended."
@@ -71,8 +71,8 @@ def _outcome(context: Context) -> Iterator[str]:
             f"Choosing without target labels costs {percent(chosen, digits=2)} points a cell against the oracle, "
             f"a random choice {percent(at_random, digits=2)}{where}."
         )
-    if only is not None and only.comparison is not None:
-        yield _holds(only.comparison)
+    if only is not None and only.gains:
+        yield differences.holds(only.gains)
 
 
 def _best(group: Group, criterion: str) -> Iterator[str]:
@@ -89,6 +89,9 @@ def _best(group: Group, criterion: str) -> Iterator[str]:
     if criterion == TARGET_LABELS:  # by the oracle it would be the same, but for collapsed trials
         yield f"{text}. {FLATTERS}"
         return
+    if len(by_oracle) < len(chosen):
+        yield f"{text}; some of the oracle's choices are single runs, which are not compared with means over seeds."
+        return
     top = max(by_oracle, key=lambda name: by_oracle[name])
     yield f"{text}; by the oracle it is **{top}** with {percent(by_oracle[top])} %."
 
@@ -100,18 +103,15 @@ def _over(group: Group) -> str:
 
 
 def _averages(group: Group, chosen_by: str) -> Mapping[str, float]:
-    """Method → average over all pairs of the group; those that see target labels or lack a pair are left out."""
+    """Method → average over all pairs of the group.
+
+    Those that see target labels, lack a pair or have single runs beside means over seeds are left out.
+    """
     records = group.chosen(chosen_by)
+    single = records.groupby(METHOD, sort=False)["single_run"].transform("any")
     names, pairs = names_of(records), len(pairs_of(group.records))
+    records = records[~single]
     means = {
         names[key]: float(rows["target_accuracy_mean"].mean()) for key, rows in by_method(records) if len(rows) == pairs
     }
     return {name: mean for name, mean in means.items() if not pd.isna(mean)}
-
-
-def _holds(comparison: Comparison) -> str:
-    found = sum(len(comparison.better_than(method)) for method in comparison.ranks)
-    return (
-        f"Tests over the {len(comparison.accuracies)} pairs support {found or 'none'} of the {comparison.comparisons} "
-        "differences between two methods."
-    )

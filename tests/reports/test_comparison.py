@@ -1,5 +1,7 @@
 """Tests between methods against the worked example of Demšar 2006."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -56,47 +58,74 @@ def test_the_critical_difference_is_that_of_the_paper(demsar: Comparison) -> Non
     assert (demsar.nemenyi > comparison.ALPHA).all(axis=None)
 
 
-def test_holm_multiplies_the_smallest_p_value_by_the_number_of_comparisons(demsar: Comparison) -> None:
-    raw = {
-        (str(a), str(b)): stats.wilcoxon(AUC[a], AUC[b], zero_method="zsplit", method="exact").pvalue
-        for i, a in enumerate(AUC)
-        for b in list(AUC)[i + 1 :]
-    }
-    expected: dict[tuple[str, str], float] = {}
-    last = 0.0
-    for left, (pair, p) in zip(range(6, 0, -1), sorted(raw.items(), key=lambda item: item[1]), strict=True):
-        last = min(1.0, max(last, left * p))
-        expected[pair] = last
-    assert {pair: demsar.wilcoxon.loc[pair] for pair in raw} == pytest.approx(expected)
-
-
 def accuracies(pairs: int, **offsets: float) -> pd.DataFrame:
     """Methods that differ by the same offset, and a little noise, on every pair."""
     noise = np.random.default_rng(0).normal(scale=0.1, size=(pairs, len(offsets)))
     return pd.DataFrame(noise + list(offsets.values()), columns=list(offsets))
 
 
-def test_one_method_is_better_than_another_only_where_the_test_says_so() -> None:
-    found = comparison.compare(accuracies(12, good=80.0, same=80.0, bad=70.0))
+def test_what_demsars_tests_do_not_tell_apart_has_no_diagram_worth_drawing(demsar: Comparison) -> None:
+    assert not demsar.tells_apart
+    clear = comparison.compare(accuracies(12, good=80.0, same=79.0, bad=70.0))
+    assert clear is not None
+    assert clear.tells_apart
+
+
+def test_the_best_is_better_than_what_is_far_below_and_equal_to_what_is_near() -> None:
+    found = comparison.compare(accuracies(12, good=80.2, near=80.0, bad=70.0))
     assert found is not None
-    assert found.better_than("good") == found.better_than("same") == ["bad"]
-    assert found.better_than("bad") == []
+    assert found.best == "good"
+    assert list(found.against_best) == [name for name in found.ranks if name != "good"]
+    assert found.against_best["bad"].better > 0.99
+    assert found.against_best["near"].equal > 0.99
 
 
-def test_with_few_pairs_no_difference_can_be_shown_however_large() -> None:
-    few = comparison.compare(accuracies(5, good=90.0, fair=50.0, bad=10.0))
+def test_two_pairs_are_too_few_to_say_how_likely_the_best_is_better() -> None:
+    few = comparison.compare(accuracies(2, good=90.0, fair=50.0, bad=10.0))
     assert few is not None
-    assert few.differ
-    assert not few.can_tell
-    assert all(few.better_than(name) == [] for name in few.ranks)
-    assert few.smallest_p == pytest.approx(stats.wilcoxon([1, 2, 3, 4, 5]).pvalue)
+    assert few.against_best == {}
+
+
+# --- the Bayesian signed-rank test (Benavoli 2017) ---
+
+
+@pytest.mark.parametrize(
+    ("difference", "needed"),
+    [
+        # With one pair, w ~ Beta(1, ½) is its weight and 1 − w that of the pseudo-pair at 0. Above ½ + ½ points the
+        # pair's sum with the pseudo-pair counts, too: better has the share 1 − (1 − w)², equal (1 − w)².
+        (3.0, 1 - math.sqrt(0.5)),
+        # Between, only its sum with itself counts: w².
+        (0.75, math.sqrt(0.5)),
+    ],
+)
+def test_one_pair_gives_the_closed_form(difference: float, needed: float) -> None:
+    found = comparison.probabilities([difference], alike=0.5, draws=400_000)
+    assert found.better == pytest.approx(stats.beta(1, 0.5).sf(needed), abs=0.003)
+    assert found.worse == 0.0
+    turned = comparison.probabilities([-difference], alike=0.5, draws=400_000)
+    assert turned.worse == pytest.approx(found.better, abs=0.005)
+
+
+def test_the_posterior_is_that_of_its_definition_written_out() -> None:
+    z = [2.0, -0.2, 1.5, 0.6, -1.8, 4.0]
+    rng, counts = np.random.default_rng(7), [0, 0, 0]
+    for _ in range(4000):
+        gammas = [rng.gamma(0.5), *rng.gamma(1.0, size=len(z))]
+        weights, values, shares = np.array(gammas) / sum(gammas), [0.0, *z], [0.0, 0.0, 0.0]
+        for i, a in enumerate(values):
+            for j, b in enumerate(values):
+                mean = (a + b) / 2
+                shares[0 if mean < -0.5 else 2 if mean > 0.5 else 1] += weights[i] * weights[j]
+        counts[int(np.argmax(shares))] += 1
+    assert comparison.probabilities(z) == pytest.approx(tuple(n / 4000 for n in counts), abs=0.03)
 
 
 def test_methods_that_are_all_alike_do_not_differ() -> None:
     found = comparison.compare(pd.DataFrame({name: [50.0, 60.0, 70.0] for name in "abc"}))
     assert found is not None
     assert not found.differ
-    assert found.better_than("a") == []
+    assert not found.tells_apart
 
 
 def test_methods_that_lack_a_pair_take_no_part() -> None:
