@@ -86,7 +86,7 @@ class Controls:
         trials: those that are nothing else: rows as :attr:`Results.trials`, with what they reported as columns.
         accuracies: one row per chosen trial and control: ``trial``, the control's ``seed`` and ``target_accuracy``,
             NaN where it has none yet. An ordinary trial of ``source_only`` may be a control, too. None where the
-            driver planned no controls.
+            driver planned no controls, or none yet.
         cells: the cells of these chosen trials, as values of :data:`CELL`.
     """
 
@@ -318,7 +318,7 @@ def _controls(
     rows = trials[trials["role"] == selection.CONTROL]
     measured = reported[["id", *(name for name in reported if name not in rows)]]
     rows = rows.merge(measured, on="id", how="left")
-    if controls_of is None:
+    if not controls_of:
         return Controls(rows, None, frozenset())
     pairs = pd.DataFrame([(of, each) for of, ids in controls_of.items() for each in ids], columns=["trial", "id"])
     whole = reported[reported["state"] == TrialState.DONE][["id", "seed", "target_accuracy"]]
@@ -451,9 +451,10 @@ def _with_controls(records: pd.DataFrame, controls: Controls) -> pd.DataFrame:
         control_seeds=("target_accuracy", "count"),
     )
     records = records.join(over_seeds, on="trial")
-    # Another trial of the cell has controls: this one would, too, had the driver's criterion chosen it.
-    of_cell = pd.Series([cell in controls.cells for cell in records[CELL].itertuples(index=False, name=None)])
-    needed = records["trial"].isin(over_seeds.index) | of_cell.set_axis(records.index)
+    # Another trial of the cell has controls: this one would, too, had the driver's criterion chosen it. The driver
+    # plans them where the search is complete.
+    of_cell = np.array([cell in controls.cells for cell in records[CELL].itertuples(index=False, name=None)], bool)
+    needed = records["trial"].isin(over_seeds.index) | of_cell | (records["unfinished"] > 0)
     return records.assign(control_seeds=records["control_seeds"].fillna(0).astype(int), needs_control=needed)
 
 

@@ -57,7 +57,7 @@ def grid(experiment: Experiment, search: Sequence[Trial], ledger: Ledger, given_
         if not states.get(trial.id, TrialState.PENDING).finished and trial.id not in given_up
     }
     complete = {trial.id for trial in search if trial.cell not in waiting}
-    found = selection.candidates(ledger, everything=True)
+    found = selection.reported(ledger, everything=True)  # a control of a former plan may be of the search now
     found = found[found["id"].isin(complete)].assign(role="search")
     controls = trials.controls(experiment, found)
     planned = [*search, *trials.confirmation(experiment, found), *itertools.chain.from_iterable(controls.values())]
