@@ -46,6 +46,10 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
+def _is_true(value: bool) -> bool:
+    return value
+
+
 def _is_empty(value: Mapping[str, str]) -> bool:
     return not value
 
@@ -125,6 +129,7 @@ class Confirm(_Strict):
     seeds: int = Field(1, ge=1, le=100, description="seeds in all, the search's included")
     controls: bool = Field(
         True,
+        exclude_if=_is_true,
         description="also run source_only with the chosen params of methods that let batch norm see the target: what "
         "they gain without their loss",
     )

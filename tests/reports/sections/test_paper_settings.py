@@ -39,7 +39,7 @@ def test_the_trial_at_the_papers_setting_stands_beside_its_number(tmp_path: Path
         ["paper [1]", "44.78", "39.36", "42.07"],
         ["− paper", "−0.21", "−0.27", "−0.24"],
     ]
-    assert table.notes[0] == "jda: n_components 100, kernel linear."
+    assert table.notes[0] == "jda: kernel linear, n_components 100."
 
 
 def test_a_setting_that_no_trial_has_or_another_data_set_fixes_shows_nothing(tmp_path: Path) -> None:
