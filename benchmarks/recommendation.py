@@ -17,7 +17,8 @@ from tabulate import tabulate
 
 from transfer_sweep.algorithms import registry
 from transfer_sweep.reports import recommendation, regret, selection
-from transfer_sweep.reports.recommendation import ANY, CLASSICAL, DEEP
+from transfer_sweep.reports.recommendation import ANY, DEEP
+from transfer_sweep.reports.selection import CLASSICAL
 
 OWN_CRITERION = {"office_caltech10": "ensemble_and_cluster"}
 """What chooses inside cells, where an experiment's file names other than the default."""

@@ -103,6 +103,26 @@ def few_shot(
     return drawn, rest
 
 
+def some_samples(among: NDArray[np.integer], n: int, seed: int) -> Indices:
+    """Draw n of some indices, whatever their classes; with one seed, the draw of n begins with that of n - 1.
+
+    Args:
+        among: (m,) the indices, m at least n.
+        n: how many.
+        seed: of the draw.
+
+    Returns:
+        (n,) indices in the order of drawing.
+
+    Raises:
+        DataError: there are fewer than n.
+    """
+    if n > len(among):
+        raise DataError(f"{n} samples are to be drawn, and there are {len(among)}")
+    order = np.random.default_rng((seed, len(among))).permutation(len(among))
+    return np.asarray(among, dtype=np.int64)[order[:n]]
+
+
 def some_classes(num_classes: int, n: int, seed: int) -> Indices:
     """Draw n of the classes 0 … K − 1, sorted; with one seed, the draw of n contains that of n − 1."""
     order = np.random.default_rng((seed, num_classes)).permutation(num_classes)

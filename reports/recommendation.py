@@ -15,7 +15,7 @@ the best trial of any method, on average over pairs (worst pair), in points: Off
 MNIST → MNIST-M 0.0, ``offline_digits`` 3.4 (7.9), SURF 2.8 (6.1), Amazon reviews 2.4 (6.0). It was picked on these
 runs, so elsewhere it costs more; on far shifts much more can be lost.
 
-Where the experiment chooses by ``target_labels``, all methods are compared by accuracy on these labels instead, and the
+Where the experiment chooses by labels of the target, given or drawn, all methods are compared by them instead, and the
 rule decides among equals.
 """
 
@@ -32,16 +32,15 @@ from numpy.typing import NDArray
 
 from transfer_sweep.reports import results as ledgers
 from transfer_sweep.reports import selection
+from transfer_sweep.reports.drawn_labels import ByLabels
 from transfer_sweep.reports.ledger.records import Cell, Pair, Trial, canonical, planned, protocols
 from transfer_sweep.reports.results import COMPARED, Predictions, Results
-from transfer_sweep.reports.selection import TARGET_LABELS
+from transfer_sweep.reports.selection import AMONG_CLASSICAL, CLASSICAL, TARGET_LABELS
 
 DEEP = "information_maximization"
 """What deep methods are compared by."""
-ANY = "class_cluster"
+ANY = AMONG_CLASSICAL
 """What methods are compared by where fewer than two are deep."""
-CLASSICAL = "shallow"
-"""The family of methods whose scores have no common scale."""
 
 TOO_FAR = 0.3
 """Total variation between the classes' shares in the source and among predictions from which on a report warns."""
@@ -62,8 +61,8 @@ class Recommendation:
         agreement: see :attr:`Choice.agreement`.
         accuracy: on the scored target samples with labels, in percent; NaN where there are none.
         regret: to the best trial of any method that saw no target labels, in points; NaN without labels, and where
-            labels chose.
-        labels: how many samples of the target have labels, where that is recorded.
+            the labels chose that accuracy is measured on.
+        labels: how many labels of the target chose, or how many there are where none did; None if not recorded.
         predicted: (K,) share of each class among its predictions; None where they are not stored.
         source: (K,) share of each class in the source; None where it is not recorded.
     """
@@ -89,8 +88,8 @@ class Recommendation:
 
     @property
     def by_labels(self) -> bool:
-        """Whether labels of the target chose it: then its accuracy flatters, and nothing is known of its regret."""
-        return self.chosen_by == TARGET_LABELS
+        """Whether labels of the target chose it."""
+        return selection.by_labels(self.chosen_by)
 
     @property
     def how(self) -> str:
@@ -106,7 +105,11 @@ class Recommendation:
     @property
     def _how_by_labels(self) -> str:
         number = "" if self.labels is None else f"{self.labels:,} "
-        by = f"by accuracy on the {number}label{'s' * (self.labels != 1)} given of {self.trial.pair.target}"
+        drawn = ByLabels.parse(self.chosen_by)
+        way = "given" if drawn is None else "drawn"
+        labels = f"the {number}label{'s' * (self.labels != 1)} {way} of {self.trial.pair.target}"
+        prior = drawn is not None and drawn.prior
+        by = f"by expected accuracy, given {labels} and label-free criteria" if prior else f"by accuracy on {labels}"
         if self.methods == 1:
             return f"the trial of the only method {by}"
         return f"of the trials of {self.methods} methods the best {by}"
@@ -159,7 +162,7 @@ class Ranking:
 def recommend(results: Results | Path) -> dict[Pair, Recommendation]:
     """One trial for each pair on which a method ran that saw no target labels; in plan order.
 
-    Target accuracy takes no part in it, unless the experiment chooses by ``target_labels``.
+    No target label takes part in it, unless the experiment chooses by labels: see :attr:`Recommendation.by_labels`.
 
     Args:
         results: an experiment, or its ledger.
@@ -212,9 +215,9 @@ def compared(choices: pd.DataFrame) -> tuple[str, pd.Series, pd.Series]:
 def _ranked(results: Results, choices: pd.DataFrame, best: float) -> Ranking:
     criterion, scores, competes = compared(choices)
     order = _descending(choices.assign(competes=competes, score=scores))
-    if results.criterion == TARGET_LABELS:  # the rule without labels decides among equals
-        criterion = TARGET_LABELS
-        order = _descending(order.assign(competes=True, score=selection.scores(order, TARGET_LABELS)))
+    if selection.by_labels(results.criterion):  # the rule without labels decides among equals
+        criterion = results.criterion
+        order = _descending(order.assign(competes=True, score=choices["score"]))
     predictions = [results.predictions(str(trial)) for trial in order["id"]]
     options = [canonical(dict(protocol.options)) for protocol in protocols(order["protocol"])]
     samples = list(zip(order["seed"], options, strict=True))  # trials that share both have the same target samples
@@ -242,6 +245,8 @@ def _recommended(results: Results, pair: Pair, ranking: Ranking) -> Recommendati
     accuracy = float(first.row["target_accuracy"])
     competing = [choice.row["method"] for choice in ranking.choices if choice.competes]
     counts, of_target = (results.samples.get(domain) for domain in pair)
+    drawn = ByLabels.parse(results.criterion)
+    labels = drawn.number if drawn is not None else None if of_target is None else of_target.labelled
     return Recommendation(
         trial,
         results.criterion,
@@ -253,7 +258,7 @@ def _recommended(results: Results, pair: Pair, ranking: Ranking) -> Recommendati
         first.agreement,
         accuracy,
         math.nan if results.criterion == TARGET_LABELS else ranking.best_accuracy - accuracy,
-        None if of_target is None else of_target.labelled,
+        labels,
         first.predicted,
         None if counts is None else counts.shares,
     )

@@ -40,7 +40,7 @@ def by_chance(pool: pd.DataFrame) -> pd.DataFrame:
 def means(results: Results) -> tuple[float, float] | None:
     """The mean regret of the experiment's criterion and of a random choice.
 
-    None where there was no choice, or where target labels made it: what choosing without them costs is not known then.
+    None where there was no choice, or where the labels made it that accuracy is measured on: nothing is known then.
     """
     if results.criterion == TARGET_LABELS:
         return None

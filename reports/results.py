@@ -8,8 +8,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,11 +18,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from transfer_sweep.reports import published, selection
+from transfer_sweep.reports import drawn_labels, published, selection
 from transfer_sweep.reports.criteria import registry
 from transfer_sweep.reports.criteria.outputs import Outputs
+from transfer_sweep.reports.drawn_labels import ByLabels, Drawn
 from transfer_sweep.reports.ledger import records as nouns
-from transfer_sweep.reports.ledger.artefacts import LOGITS
+from transfer_sweep.reports.ledger.artefacts import LOGITS, predicted_classes
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import TrialState, canonical
 from transfer_sweep.reports.selection import CELL, ORACLE
@@ -118,6 +119,7 @@ class Results:
         losses: what those trials said of themselves at their last epoch: ``trial``, and one column a loss.
         controls: the trials that tell what a method gains from what batch norm does.
         outdated: how many trials are left out because an earlier version of their method made them.
+        drawn: target → the labels that were drawn of it to choose by; empty where none were.
     """
 
     name: str
@@ -134,6 +136,7 @@ class Results:
     losses: pd.DataFrame
     controls: Controls
     outdated: int = 0
+    drawn: Mapping[str, Drawn] = field(default_factory=dict)
 
     @property
     def citations(self) -> dict[str, str]:
@@ -201,6 +204,21 @@ class Results:
                 None if outputs is None or outputs.undefined else Predictions(outputs.classes, outputs.logits.shape[1])
             )
         return self._predictions[trial]
+
+    def without_drawn(self, trial: str, target: str, confusion: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The (K, K) confusion of a trial on its scored samples without those whose labels were drawn to choose by.
+
+        All 0 where predictions are not stored and some would have to be taken out.
+        """
+        drawn = self.drawn.get(target)
+        if drawn is None or drawn.scored is None:
+            return confusion
+        predicted = predicted_classes(str(self.folder / self._logits[trial])) if self._logits.get(trial) else None
+        if predicted is None:
+            return np.zeros_like(confusion)
+        rest = confusion.copy()
+        np.subtract.at(rest, (np.array(drawn.labels), predicted[list(drawn.rows)].astype(np.intp)), 1)
+        return rest
 
     @cached_property
     def _predictions(self) -> dict[str, Predictions | None]:
@@ -282,6 +300,8 @@ def read_open(ledger: Ledger, criterion: str | None = None, everything: bool = F
     experiment = ledger.meta("experiment") or {}
     name = ledger.path.resolve().parent.name
     criterion = criterion or experiment.get("criterion") or selection.DEFAULT
+    criterion = str(ByLabels.parse(criterion) or criterion)
+    drawn = drawn_labels.decode(ledger.meta(drawn_labels.META))
     outdated = selection.outdated(ledger) if everything else frozenset()
     trials = ledger.trials(everything)
     trials = _with_protocol(trials[~trials["id"].isin(outdated)])
@@ -290,9 +310,9 @@ def read_open(ledger: Ledger, criterion: str | None = None, everything: bool = F
     trials = trials[trials["role"] != selection.CONTROL]
     candidates = reported[reported["role"] != selection.CONTROL]
     if selection.compares_trials(criterion):
-        candidates = selection.with_derived(candidates)
+        candidates = selection.with_derived(candidates, criterion)
     records = _judged(name, experiment, trials, candidates, controls, criterion)
-    epochs = ledger.history(records[records["selection"] == criterion]["trial"])
+    epochs = history(ledger, records[records["selection"] == criterion]["trial"])
     data = ledger.meta("data", {})
     return Results(
         name,
@@ -309,7 +329,20 @@ def read_open(ledger: Ledger, criterion: str | None = None, everything: bool = F
         _losses(epochs),
         controls,
         len(outdated),
+        drawn,
     )
+
+
+def history(ledger: Ledger, chosen: Iterable[str]) -> pd.DataFrame:
+    """Every reported epoch of some trials, see :meth:`Ledger.history`.
+
+    Target accuracies that drawn labels took part in are missing: of epochs before the last no predictions are kept.
+    """
+    epochs = ledger.history(chosen)
+    drawn = drawn_labels.decode(ledger.meta(drawn_labels.META))
+    taken_out = {target for target, labels in drawn.items() if labels.scored is not None}
+    targets = ledger.trials(everything=True).set_index("id")["target"]
+    return epochs.assign(target_accuracy=epochs["target_accuracy"].mask(epochs["trial"].map(targets).isin(taken_out)))
 
 
 def _controls(

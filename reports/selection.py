@@ -2,8 +2,9 @@
 
 A criterion is computed without target labels; ``oracle`` chooses by target accuracy and is for reporting only. A
 trial scores itself by most criteria; some compare the trials of a cell, and can choose but not stop. Which there are,
-:mod:`transfer_sweep.reports.criteria` says, a file each. Where the user gave labels of a part of the target,
-``target_labels`` chooses by them: it is no criterion, and can neither stop nor be offered where they were not given.
+:mod:`transfer_sweep.reports.criteria` says, a file each. A few labels of the target can choose, too, and can neither
+stop nor be offered where there are none: ``target_labels`` are those that the user gave, which accuracy is measured
+on as well; ``labels(50)`` are drawn ones that are taken out of it, see :mod:`transfer_sweep.reports.drawn_labels`.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from transfer_sweep import plugins
+from transfer_sweep import UserError, plugins
+from transfer_sweep.reports import drawn_labels
 from transfer_sweep.reports.criteria import registry
 from transfer_sweep.reports.criteria.base import EnsembleCriterion, Evidence, MeanRank, Need, TrialCriterion
 from transfer_sweep.reports.criteria.outputs import Outputs
+from transfer_sweep.reports.drawn_labels import ON_DRAWN, PREDICTIONS, ByLabels
+from transfer_sweep.reports.label_posterior import LabelPosterior
 from transfer_sweep.reports.ledger import records
-from transfer_sweep.reports.ledger.artefacts import FEATURES, LOGITS
+from transfer_sweep.reports.ledger.artefacts import FEATURES, LOGITS, predicted_classes
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import LOST, Cell, TrialState, canonical
 
@@ -35,6 +39,11 @@ CONTROL = "control"
 """The role of trials of ``source_only`` with another trial's batch-norm statistics and shared hyperparameters."""
 TARGET_LABELS = "target_labels"
 """Chooses by accuracy on the labels that the user gave of the target. What it chooses is no unsupervised result."""
+
+CLASSICAL = "shallow"
+"""The family of methods whose scores have no common scale."""
+AMONG_CLASSICAL = "class_cluster"
+"""What trials of classical methods are compared by across methods, where they recorded it."""
 
 CRITERIA: Mapping[str, str] = registry.Selected(lambda each: each.text)
 """Everything that can choose, and what it is."""
@@ -77,7 +86,10 @@ _CHOSEN_FROM = [
     "target_accuracy",
     _GUARD,
     "declared_access",
+    "family",
     "logits",
+    ON_DRAWN,
+    PREDICTIONS,
 ]
 
 
@@ -136,9 +148,10 @@ def reported(ledger: Ledger, everything: bool = False) -> pd.DataFrame:
         One row a trial: the columns of the ledger's trials, ``epoch``, ``target_accuracy`` and ``best_accuracy``
         (the best over its epochs) in percent, ``epochs_spent``, ``seconds``, ``logits`` and ``features`` (the files
         of its predictions and of what is kept for figures, or an empty text), ``declared_access`` (which target
-        labels its method sees, few ones of the protocol aside), and one column for each criterion of
-        :data:`PER_TRIAL` (NaN where it was not recorded, as by another version of it, or not finite). ``params`` and
-        ``protocol`` are canonical JSON.
+        labels its method sees, few ones of the protocol aside), the ``family`` of its method, and one column for each
+        criterion of :data:`PER_TRIAL` (NaN where it was not recorded, as by another version of it, or not finite).
+        ``params`` and ``protocol`` are canonical JSON. Where labels were drawn to choose by, accuracies are without
+        those samples, and :func:`drawn_labels.apply` says what is added.
     """
     rows = ledger.outcomes(everything)
     if everything:
@@ -150,12 +163,14 @@ def reported(ledger: Ledger, everything: bool = False) -> pd.DataFrame:
     recorded = recorded.reindex(columns=list(dict.fromkeys([*PER_TRIAL, _GUARD, *recorded])))
     numbers = ["target_accuracy", "best_accuracy"]
     rows[numbers] = rows[numbers].astype(float)
-    declared = (ledger.meta("experiment") or {}).get("label_access", {})
-    rows["declared_access"] = [declared.get(method, "none") for method in rows["method"]]
+    experiment = ledger.meta("experiment") or {}
+    for column, key, otherwise in (("declared_access", "label_access", "none"), ("family", "family", "")):
+        rows[column] = [experiment.get(key, {}).get(method, otherwise) for method in rows["method"]]
     folder = ledger.path.parent
     artefacts = [json.loads(text) for text in rows["artefacts"]]
     for kind in (LOGITS, FEATURES):
         rows[kind] = [str(folder / stored[kind]) if kind in stored else "" for stored in artefacts]
+    rows = drawn_labels.apply(rows, drawn_labels.decode(ledger.meta(drawn_labels.META)))
     return rows.join(recorded.astype(float))
 
 
@@ -178,17 +193,31 @@ def stopping_criterion_for(criterion: str) -> str:
 
 
 def describe(name: str) -> str:
-    """What chooses, in words: one of :data:`CRITERIA`, or ``target_labels``.
+    """What chooses, in words: one of :data:`CRITERIA`, or labels.
 
     Raises:
         KeyError: there is no such criterion.
     """
+    drawn = ByLabels.parse(name)
+    if drawn is not None:
+        return drawn.text
     return "accuracy on the labels that were given of the target" if name == TARGET_LABELS else CRITERIA[name]
+
+
+def known(name: str) -> bool:
+    """Whether there is such a way of choosing, the oracle aside: one of :data:`CRITERIA`, or by labels."""
+    return name in CRITERIA or by_labels(name)
+
+
+def by_labels(criterion: str) -> bool:
+    """Whether labels of the target choose: then nothing that is chosen is an unsupervised result."""
+    return criterion == TARGET_LABELS or ByLabels.parse(criterion) is not None
 
 
 def compares_trials(criterion: str) -> bool:
     """Whether a trial's value by a criterion depends on other trials, so that each new one may change a choice."""
-    return criterion in ENSEMBLES or criterion in RANKED
+    drawn = ByLabels.parse(criterion)
+    return criterion in ENSEMBLES or criterion in RANKED or (drawn is not None and drawn.prior)
 
 
 def parts_of(criterion: str) -> tuple[str, ...]:
@@ -196,16 +225,22 @@ def parts_of(criterion: str) -> tuple[str, ...]:
     return RANKED[criterion].parts if criterion in RANKED else (criterion,)
 
 
-def with_derived(candidates: pd.DataFrame) -> pd.DataFrame:
+def with_derived(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataFrame:
     """The candidates with what their stored predictions give: criteria that no trial recorded, and the ensembles'.
 
     To be asked of all candidates, before some are taken out: those of a pair make up its ensemble. ``logits`` are
     gone: all that is wanted of them is there. Candidates without them are returned as they are.
+
+    Args:
+        candidates: see :func:`candidates`.
+        criterion: what chooses, which has a column, too, where it is by labels and compares trials.
     """
     if "logits" not in candidates:
         return candidates
     rows = _competing(candidates)
     found = {name: values(rows, name) for name in _FROM_LOGITS} | dict(_compared(rows))
+    if by_labels(criterion) and compares_trials(criterion):
+        found[criterion] = values(rows, criterion)
     columns = {name: column.reindex(candidates.index) for name, column in found.items()}
     return candidates.drop(columns="logits").assign(
         **{name: candidates[name].fillna(column) if name in candidates else column for name, column in columns.items()}
@@ -228,13 +263,13 @@ def choose(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataFrame:
 
     Trials of the search compete, those of one seed (that of the cell's first trial in the plan: only ``--all``
     brings others); confirmation runs do not, nor trials that failed, which the next run tries again. Equal scores
-    are decided by the place in the plan; equal accuracies on ``target_labels``, of which there may be few, by
-    :data:`DEFAULT` first.
+    are decided by the place in the plan; equal accuracies on labels, of which there may be few, by :data:`DEFAULT`
+    first, which decides all among trials of methods that are trained on target labels: drawn labels may be among them.
 
     Args:
         candidates: see :func:`candidates`.
-        criterion: one of :data:`CRITERIA`; ``target_labels``, which ranks as they do, by target accuracy; or
-            ``oracle``: the highest target accuracy, be the trial collapsed.
+        criterion: one of :data:`CRITERIA`; by labels (:func:`by_labels`), which ranks as they do; or ``oracle``: the
+            highest target accuracy, be the trial collapsed.
 
     Returns:
         One row of ``candidates`` a cell, in plan order, with the columns ``selection`` (the criterion) and
@@ -242,12 +277,13 @@ def choose(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataFrame:
 
     Raises:
         UnknownNameError: there is no such criterion; it is a KeyError.
+        UserError: it is by drawn labels, and so many were not drawn.
     """
-    if criterion not in (*CRITERIA, TARGET_LABELS, ORACLE):
+    if criterion != ORACLE and not known(criterion):
         raise plugins.unknown(plugins.Kind.CRITERIA, criterion, CRITERIA)
     rows = _competing(candidates)
     rows = rows.assign(selection=criterion, score=scores(rows, criterion))
-    if criterion == TARGET_LABELS:
+    if by_labels(criterion):
         rows = rows.loc[scores(rows, DEFAULT).sort_values(ascending=False, kind="stable").index]
     order = rows.sort_values("score", ascending=False, kind="stable")
     return order.groupby(CELL, sort=False).head(1).sort_values(["position", "id"], kind="stable")
@@ -272,10 +308,13 @@ def values(rows: pd.DataFrame, criterion: str) -> pd.Series:
 
     Args:
         rows: candidates of one seed a cell.
-        criterion: one of :data:`CRITERIA`, or ``target_labels``.
+        criterion: one of :data:`CRITERIA`, or by labels.
     """
     if criterion == TARGET_LABELS:
         return rows["target_accuracy"]
+    drawn = ByLabels.parse(criterion)
+    if drawn is not None:
+        return rows[criterion] if criterion in rows else _by_drawn(rows, drawn)
     if criterion in RANKED:
         cells = [rows[name] for name in CELL]
         ranks = [scores(rows, part).groupby(cells).rank(pct=True).to_numpy() for part in parts_of(criterion)]
@@ -297,24 +336,46 @@ def _from_logits(path: str, criterion: TrialCriterion) -> float | None:
     return math.nan if logits is None else criterion.compute(Evidence.of_logits(logits))
 
 
+def _by_drawn(rows: pd.DataFrame, by: ByLabels) -> pd.Series:
+    """Accuracies in percent on the first of the drawn labels, or what is expected given them; NaN where unknown.
+
+    Raises:
+        UserError: so many were not drawn.
+    """
+    if ON_DRAWN not in rows or any(right is not None and len(right) < by.number for right in rows[ON_DRAWN]):
+        raise UserError(
+            f"{by} needs that many labels drawn of each target: `python -m sweep run NAME --set criterion='{by}'` "
+            "draws them, and trains nothing anew"
+        )
+    unseen = (rows["declared_access"] == "none") & rows[ON_DRAWN].notna()
+    right = {trial: own[: by.number] for trial, own in rows.loc[unseen, ON_DRAWN].items()}
+    if not by.prior:
+        return pd.Series({trial: 100.0 * own.mean() for trial, own in right.items()}, dtype=float).reindex(rows.index)
+    found = pd.Series(math.nan, index=rows.index)
+    for _, of_pair in _with_pair(rows.loc[unseen]).groupby(_PAIR, sort=False):
+        trials = [trial for trial, sound in _votes(of_pair).items() if sound]
+        pair = of_pair.loc[trials]
+        predicted = [predicted_classes(path) for path in pair[PREDICTIONS]]
+        deep = (pair["family"] != CLASSICAL).to_numpy()
+        score = scores(pair, DEFAULT).to_numpy(copy=True)
+        if AMONG_CLASSICAL in pair and pair.loc[~deep, AMONG_CLASSICAL].notna().all():
+            score[~deep] = scores(pair.loc[~deep], AMONG_CLASSICAL)
+        posterior = LabelPosterior(np.array(predicted), score, deep)
+        found[trials] = 100 * posterior.given(np.array([right[trial] for trial in trials])).means
+    return found
+
+
 _PAIR = ["dataset", "source", "target", "seed", "declared_access", "options", "profile", "few"]
 
 
 def _compared(rows: pd.DataFrame) -> pd.DataFrame:
     """:data:`ENSEMBLES` of trials that compete, whose stored predictions are read once. Collapsed ones have no vote."""
-    protocols = records.protocols(rows["protocol"])
-    # What a pair's trials must share for their target samples to be the same, and none to have seen their labels.
-    parts = {
-        "options": [canonical(dict(protocol.options)) for protocol in protocols],
-        "profile": [protocol.profile for protocol in protocols],
-        "few": [protocol.few_text for protocol in protocols],
-    }
     found = pd.DataFrame(math.nan, index=rows.index, columns=list(ENSEMBLES))
     if (rows["logits"] == "").all():
         return found
     over_pair = [name for name, each in ENSEMBLES.items() if Need.PAIR in each.needs]
     over_cell = [name for name in ENSEMBLES if name not in over_pair]
-    for _, of_pair in rows.assign(**parts).groupby(_PAIR, sort=False):
+    for _, of_pair in _with_pair(rows).groupby(_PAIR, sort=False):
         in_pair = {name: ENSEMBLES[name].compute() for name in over_pair}
         votes_in_pair = _votes(of_pair)
         order: list[Any] = []
@@ -334,6 +395,16 @@ def _compared(rows: pd.DataFrame) -> pd.DataFrame:
         for name, comparison in in_pair.items():
             found.loc[order, name] = comparison.scores()
     return found
+
+
+def _with_pair(rows: pd.DataFrame) -> pd.DataFrame:
+    """With what a pair's trials must share for their target samples to be the same, and none to have seen labels."""
+    protocols = records.protocols(rows["protocol"])
+    return rows.assign(
+        options=[canonical(dict(protocol.options)) for protocol in protocols],
+        profile=[protocol.profile for protocol in protocols],
+        few=[protocol.few_text for protocol in protocols],
+    )
 
 
 def _votes(rows: pd.DataFrame) -> dict[Any, bool]:

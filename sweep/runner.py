@@ -14,6 +14,7 @@ from rich.console import Console
 
 import transfer_sweep
 from transfer_sweep.algorithms import registry as method_registry
+from transfer_sweep.reports import drawn_labels
 from transfer_sweep.reports.ledger.artefacts import remove_unfinished
 from transfer_sweep.reports.ledger.ledger import FILE, Ledger
 from transfer_sweep.reports.ledger.records import Pair, Trial, TrialState
@@ -25,7 +26,7 @@ from transfer_sweep.sweep.engine.passes import Engine, PassEnd, TimeBudget
 from transfer_sweep.sweep.engine.tuner import MAX_FAILURES
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning import strategies, trials
-from transfer_sweep.sweep.planning.choosing import with_labels_given
+from transfer_sweep.sweep.planning.choosing import draw_labels, with_labels_given
 from transfer_sweep.sweep.planning.data import DataRecord, dataset_of
 from transfer_sweep.sweep.planning.filters import Filter
 from transfer_sweep.sweep.planning.forecast import Forecast, forecast
@@ -136,6 +137,7 @@ class Run:
         self._budget = None if options.minutes is None else TimeBudget(options.minutes)
         if self._choosing:
             self._say(self._choosing)
+        drawn = draw_labels(experiment, self.search, self.dataset)
         with Ledger(self.folder / FILE, write=True) as ledger:
             if options.fresh:
                 ledger.forget(ledger.ids(self._is_of_plan))
@@ -143,6 +145,7 @@ class Run:
                 self._say(line)
             self._record(ledger)
             self._data.check(ledger, self.wanted())  # data that changed is said before "done", too
+            ledger.set_meta(drawn_labels.META, {target: labels.encode() for target, labels in drawn.items()})
             storage = open_storage(ledger, options.storage, options.results, experiment.name, self._say)
             engine = Engine(
                 experiment,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from transfer_sweep.reports.drawn_labels import ByLabels
 from transfer_sweep.reports.gain import Interval
 from transfer_sweep.reports.results import METHOD, MethodKey
 
@@ -69,6 +70,16 @@ SINGLE_RUN = (
 
 FLATTERS = "Accuracy on labels that chose flatters: on the rest of the target it is likely to be lower."
 """What is said beside accuracies on the labels by which trials were chosen."""
+NOT_SCORED = "No accuracy here is on a drawn sample."
+"""What is said where labels were drawn to choose trials by."""
+
+
+def beside_labels(criterion: str) -> str:
+    """What is said beside accuracies of trials that labels of the target chose: whether they are on these labels."""
+    drawn = ByLabels.parse(criterion)
+    if drawn is None:
+        return FLATTERS
+    return f"{counted(drawn.number, 'label')} of each target chose, drawn at random. {NOT_SCORED}"
 
 
 def criterion_name(name: str) -> str:

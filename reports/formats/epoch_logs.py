@@ -15,9 +15,10 @@ from transfer_sweep.reports.ledger.ledger import Ledger, LedgerError
 def export(ledgers: Sequence[Path], folder: Path, criterion: str | None = None, everything: bool = False) -> list[Path]:
     """Write a file for each method and pair: every epoch of its chosen trials, one after another.
 
-    Columns: ``epoch``, ``target_accuracy`` in percent, the criteria, the losses as ``loss_<name>``, ``seconds``; and
-    of the trial ``backbone``, ``few`` (its few-label setting, where there is one), ``seed``, ``params`` and its id,
-    ``trial``. A method has more than one trial on a pair where it ran under several protocols.
+    Columns: ``epoch``, ``target_accuracy`` in percent (missing where labels that chose trials take part in it), the
+    criteria, the losses as ``loss_<name>``, ``seconds``; and of the trial ``backbone``, ``few`` (its few-label setting,
+    where there is one), ``seed``, ``params`` and its id, ``trial``. A method has more than one trial on a pair where it
+    ran under several protocols.
 
     Args:
         ledgers: the experiments' ledgers; with more than one, each has a folder of its name.
@@ -33,7 +34,7 @@ def export(ledgers: Sequence[Path], folder: Path, criterion: str | None = None, 
         with Ledger(path) as ledger:
             experiment = results.read_open(ledger, criterion, everything)
             chosen = experiment.records[experiment.records["selection"] == experiment.criterion]
-            epochs = _epochs(ledger.history(chosen["trial"]))
+            epochs = _epochs(results.history(ledger, chosen["trial"]))
         described = experiment.candidates[["id", "backbone", "few", "seed", "params"]].rename(columns={"id": "trial"})
         described["few"] = described["few"].replace("", None)
         table = epochs.merge(described, on="trial")

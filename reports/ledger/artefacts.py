@@ -102,7 +102,8 @@ def save_predictions(
     Returns:
         The path relative to ``folder``.
     """
-    arrays: dict[str, Any] = {"target": target.astype(np.float16)}
+    # The classes as well: rounded logits may tie.
+    arrays: dict[str, Any] = {"target": target.astype(np.float16), "classes": target.argmax(axis=1).astype(np.uint16)}
     if validation is not None:
         arrays["validation"] = validation.astype(np.float16)
 
@@ -113,6 +114,22 @@ def save_predictions(
     relative = path_of(LOGITS, trial)
     write_whole(folder / relative, write)
     return relative.as_posix()
+
+
+def predicted_classes(path: str) -> NDArray[np.integer] | None:
+    """The (n,) classes that a trial predicts for the target's training inputs; None where no whole file has them.
+
+    Args:
+        path: of a file that :func:`save_predictions` wrote, now or in an earlier version; or an empty text.
+    """
+    if not path:
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            classes = arrays["classes"] if "classes" in arrays else arrays["target"].argmax(axis=1)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        return None
+    return classes if isinstance(classes, np.ndarray) and classes.ndim == 1 else None
 
 
 def save_features(folder: Path, trial: str, found: Features) -> str:

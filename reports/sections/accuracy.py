@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from transfer_sweep.reports.document.elements import Block, Cell, Drawing, Heading, Table
 from transfer_sweep.reports.document.plotting import blank
 from transfer_sweep.reports.document.text import (
-    FLATTERS,
     MISSING,
     SINGLE,
     SINGLE_RUN,
     UNFINISHED,
     average,
     backbone_text,
+    beside_labels,
     criterion_name,
     legend,
     names_of,
@@ -38,7 +38,7 @@ from transfer_sweep.reports.published import remark
 from transfer_sweep.reports.results import METHOD, MethodKey, by_method, in_pairs, pairs_of
 from transfer_sweep.reports.sections.context import Context, Group
 from transfer_sweep.reports.sections.registry import Part, Place
-from transfer_sweep.reports.selection import ORACLE, TARGET_LABELS
+from transfer_sweep.reports.selection import ORACLE, by_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -107,8 +107,8 @@ def matrix(group: Group, chosen_by: str, access: str = "none") -> Table | None:
         notes.append(f"{UNFINISHED} the search of this cell is not finished.")
     if records["single_run"].any():
         notes.append(f"{SINGLE} {SINGLE_RUN}")
-    if chosen_by == TARGET_LABELS:
-        notes.append(FLATTERS)
+    if by_labels(chosen_by):
+        notes.append(beside_labels(chosen_by))
     how = "the oracle (best target accuracy; for reporting only)" if chosen_by == ORACLE else criterion_name(chosen_by)
     caption = f"Target accuracy in percent, {_SEEING.get(access, '')}chosen by {how}"
     align = "ll" + "l" * len(seen) + "r" * (len(pairs) + 1)

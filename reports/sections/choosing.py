@@ -9,7 +9,7 @@ import pandas as pd
 
 from transfer_sweep.reports import regret, selection
 from transfer_sweep.reports.document.elements import Block, Cell, Heading, Table
-from transfer_sweep.reports.document.text import FLATTERS, MISSING, criterion_name, percent
+from transfer_sweep.reports.document.text import FLATTERS, MISSING, NOT_SCORED, criterion_name, percent
 from transfer_sweep.reports.results import Results, dicts
 from transfer_sweep.reports.sections.context import Context
 from transfer_sweep.reports.sections.registry import Part, Place
@@ -30,7 +30,7 @@ def blocks(context: Context) -> Iterator[Block]:
 
 
 def _rules(results: Results) -> str:
-    rules = _by_labels() if results.criterion == TARGET_LABELS else _without_labels(results)
+    rules = _by_labels(results) if selection.by_labels(results.criterion) else _without_labels(results)
     if not results.has_labels:
         return rules
     return rules + (
@@ -41,11 +41,17 @@ def _rules(results: Results) -> str:
     )
 
 
-def _by_labels() -> str:
+def _by_labels(results: Results) -> str:
+    text = (
+        f"Inside each cell (method × pair) the trial with the best {selection.describe(results.criterion)} is taken, "
+        "at its last epoch, trials that were stopped early included; one that predicts at most half of the classes "
+        "wins only where all do."
+    )
+    if results.criterion == TARGET_LABELS:
+        return f"{text} The labels that chose are those that accuracy is measured on. {FLATTERS}"
     return (
-        "Inside each cell (method × pair) the trial with the best accuracy on the labels that were given of the target "
-        "is taken, at its last epoch, trials that were stopped early included; one that predicts at most half of the "
-        f"classes wins only where all do. The labels that chose are those that accuracy is measured on. {FLATTERS}"
+        f"{text} So no number here is an unsupervised result. {NOT_SCORED} Methods that are trained on target labels "
+        f"are chosen among by {criterion_name(selection.DEFAULT)}: drawn labels may be among theirs."
     )
 
 
@@ -96,9 +102,9 @@ def table(results: Results) -> Table | None:
         ]
     )
     rows.append(["oracle", percent(chance["oracle"].mean(), digits=2), percent(0.0, digits=2), MISSING])
+    without = "" if selection.by_labels(results.criterion) else " without target labels"
     return Table(
-        f"What choosing without target labels costs, over {len(chance)} cells with a choice (points of target "
-        "accuracy)",
+        f"What choosing{without} costs, over {len(chance)} cells with a choice (points of target accuracy)",
         ["chosen by", "mean accuracy", "mean regret to the oracle", "worst cell"],
         rows,
         "lrrl",

@@ -29,7 +29,7 @@ _COLORS = {"source_validation": SOURCE, "target_accuracy": TARGET}
 def blocks(context: Context) -> Iterator[Block]:
     """A figure for each group; nothing where no chosen trial ran for more than one epoch."""
     learned = [(group, with_epochs(context.results, group.all_records)) for group in context.groups]
-    accuracy = ", target accuracy" if context.results.has_labels else ""
+    accuracy = ", target accuracy" if context.results.curves["target_accuracy"].notna().any() else ""
     if any(not records.empty for _, records in learned):
         yield Heading(2, "Learning curves")
     for group, records in learned:

@@ -6,17 +6,18 @@ import json
 import math
 from collections.abc import Iterator
 
-from transfer_sweep.reports import recommendation
+from transfer_sweep.reports import recommendation, selection
 from transfer_sweep.reports.document.elements import Block, Cell, Heading, Table
 from transfer_sweep.reports.document.text import (
-    FLATTERS,
     MISSING,
+    beside_labels,
     counted,
     criterion_name,
     names_of,
     params_text,
     percent,
 )
+from transfer_sweep.reports.drawn_labels import ByLabels
 from transfer_sweep.reports.ledger.records import Pair
 from transfer_sweep.reports.recommendation import ANY, DEEP, TOO_FAR, Choice, Recommendation
 from transfer_sweep.reports.results import METHOD, Results
@@ -37,21 +38,21 @@ def blocks(context: Context) -> Iterator[Block]:
     if not found:
         return
     yield Heading(2, "Recommended")
-    yield _prose(found)
+    yield _prose(context.results, found)
     yield table(context.results, found)
     yield from warnings(found)
 
 
-def _prose(found: dict[Pair, Recommendation]) -> str:
+def _prose(results: Results, found: dict[Pair, Recommendation]) -> str:
     ways = list(dict.fromkeys(each.how for each in found.values()))
     chosen = "; or ".join(ways)
-    if any(each.by_labels for each in found.values()):
-        return (
-            f"One trial a pair, over all methods that are trained without target labels, chosen by target labels: "
-            f"{chosen}. {FLATTERS}"
-        )
     cost = [each.regret for each in found.values() if not math.isnan(each.regret)]
     text = f"One trial a pair, over all methods that see no target label, and chosen without one: {chosen}."
+    if any(each.by_labels for each in found.values()):
+        text = (
+            "One trial a pair, over all methods that are trained without target labels, chosen by target labels: "
+            f"{chosen}. {beside_labels(results.criterion)}"
+        )
     if not cost:
         return text
     return (
@@ -71,9 +72,9 @@ def table(results: Results, found: dict[Pair, Recommendation]) -> Table:
     names = names_of(recommendation.competitors(results))
     parts = results.candidates.set_index("id")[METHOD]
     several = len({each.compared_by for each in found.values()}) > 1
-    by_labels = results.criterion == TARGET_LABELS
-    # Where labels chose, the score is the accuracy.
-    accuracies = not by_labels and any(not math.isnan(each.accuracy) for each in found.values())
+    by_labels = selection.by_labels(results.criterion)
+    # Where labels chose that accuracy is measured on, the score is the accuracy.
+    accuracies = results.criterion != TARGET_LABELS and any(not math.isnan(each.accuracy) for each in found.values())
     rows: list[list[Cell | str]] = []
     for pair, each in found.items():
         key = tuple(parts.loc[each.trial.id])
@@ -91,7 +92,7 @@ def table(results: Results, found: dict[Pair, Recommendation]) -> Table:
         "pair",
         "method",
         "params",
-        "score" if several else _ACCURACY if by_labels else criterion_name(compared_by),
+        "score" if several else _by_labels_name(compared_by) if by_labels else criterion_name(compared_by),
         "agreement, %",
         *(["target accuracy, %", "regret, points"] if accuracies else []),
     ]
@@ -100,11 +101,12 @@ def table(results: Results, found: dict[Pair, Recommendation]) -> Table:
         "over the others."
     ]
     if by_labels:
-        notes.append(FLATTERS)
+        notes.append(beside_labels(results.criterion))
     if accuracies:
+        others = "other target labels than chose" if by_labels else "target labels, and no choice is made by them"
         notes.append(
             "Accuracy is of this one trial; regret is to the best trial of any method that sees no target label. Both "
-            "use target labels, and no choice is made by them."
+            f"use {others}."
         )
     return Table("The trial to use on each pair", headers, rows, "lllrr" + "rr" * accuracies, notes)
 
@@ -136,6 +138,7 @@ def ranking(results: Results, pair: Pair) -> Table:
     names = names_of(recommendation.competitors(results))
     criteria = [name for name in (DEEP, ANY) if any(not math.isnan(_value(each, name)) for each in found.choices)]
     accuracies = any(not math.isnan(float(each.row["target_accuracy"])) for each in found.choices)
+    drawn = ByLabels.parse(found.compared_by) is not None
     rows: list[list[Cell | str]] = []
     for place, each in enumerate(found.choices, start=1):
         key = tuple(each.row[name] for name in METHOD)
@@ -143,6 +146,7 @@ def ranking(results: Results, pair: Pair) -> Table:
             str(place) if each.competes else MISSING,
             names[key] + _COLLAPSED * each.collapsed,
             params_text(json.loads(each.row["params"]), params[key].varied) or "defaults",
+            *([percent(each.score)] if drawn else []),
             *(percent(_value(each, name), digits=3) for name in criteria),
             percent(each.agreement),
             predicted_text(each),
@@ -156,9 +160,11 @@ def ranking(results: Results, pair: Pair) -> Table:
             "with that of deep methods."
         )
     how = f"{criterion_name(found.compared_by)}, without target labels"
-    if found.compared_by == TARGET_LABELS:
-        how = f"accuracy on the labels given of {pair.target}"
-        notes.append(FLATTERS)
+    by_labels = selection.by_labels(found.compared_by)
+    if by_labels:
+        given = f"the labels given of {pair.target}"
+        how = f"accuracy on {given}" if found.compared_by == TARGET_LABELS else selection.describe(found.compared_by)
+        notes.append(beside_labels(results.criterion))
     accuracy = _ACCURACY if found.compared_by == TARGET_LABELS else "target accuracy, %"
     return Table(
         f"Methods on {pair.source} → {pair.target}, by {how}",
@@ -166,6 +172,7 @@ def ranking(results: Results, pair: Pair) -> Table:
             "place",
             "method",
             "params",
+            *([_by_labels_name(found.compared_by)] if drawn else []),
             *map(criterion_name, criteria),
             "agreement, %",
             "predicted classes",
@@ -173,9 +180,17 @@ def ranking(results: Results, pair: Pair) -> Table:
             *([accuracy] if accuracies else []),
         ],
         rows,
-        "rll" + "r" * (len(criteria) + 3 + accuracies),
+        "rll" + "r" * (drawn + len(criteria) + 3 + accuracies),
         notes,
     )
+
+
+def _by_labels_name(criterion: str) -> str:
+    """The heading of a column of what labels say of a trial."""
+    drawn = ByLabels.parse(criterion)
+    if drawn is None:
+        return _ACCURACY
+    return "expected accuracy, %" if drawn.prior else "accuracy on the drawn labels, %"
 
 
 def _value(choice: Choice, criterion: str) -> float:

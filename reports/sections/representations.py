@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -107,7 +108,8 @@ def panels(results: Results, group: pd.DataFrame) -> list[list[Panel | None]]:
         found = None if record is None else artefacts.read(paths[record["trial"]])
         if record is None or found is None or not (np.isfinite(found.source).all() and np.isfinite(found.target).all()):
             return None
-        return Panel(names[key], pair, record["target_accuracy"], found)
+        scored = results.without_drawn(record["trial"], record["target"], found.confusion)
+        return Panel(names[key], pair, record["target_accuracy"], replace(found, confusion=scored))
 
     return [[panel(key, pair) for key in (first, *best)] for pair in pairs]
 

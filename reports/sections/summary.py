@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from transfer_sweep.reports import regret
+from transfer_sweep.reports import regret, selection
 from transfer_sweep.reports.document.elements import Block, Heading
-from transfer_sweep.reports.document.text import FLATTERS, counted, criterion_name, names_of, percent
+from transfer_sweep.reports.document.text import FLATTERS, NOT_SCORED, counted, criterion_name, names_of, percent
 from transfer_sweep.reports.ledger.records import FINISHED, TrialState
 from transfer_sweep.reports.results import METHOD, Results, by_method, pairs_of
 from transfer_sweep.reports.sections import differences
@@ -48,6 +48,9 @@ def _labels(results: Results) -> Iterator[str]:
             f"**No labels are known of {'the target domain' if one else 'the target domains'} {names}:** nothing "
             "there has an accuracy, and criteria and the agreement of methods stand in its place."
         )
+    if any(labels.scored is not None for labels in results.drawn.values()):
+        number = max(len(labels.rows) for labels in results.drawn.values())
+        yield f"Labels to choose trials by were drawn of {counted(number, 'sample')} of each target. {NOT_SCORED}"
     for domain, counts in results.partly_labelled.items():
         if domain not in results.unlabelled:
             yield (
@@ -67,8 +70,9 @@ def _outcome(context: Context) -> Iterator[str]:
     if costs is not None:
         chosen, at_random = costs
         where = " where labels are known" if results.unlabelled else ""
+        by = "by drawn labels" if selection.by_labels(results.criterion) else "without target labels"
         yield (
-            f"Choosing without target labels costs {percent(chosen, digits=2)} points a cell against the oracle, "
+            f"Choosing {by} costs {percent(chosen, digits=2)} points a cell against the oracle, "
             f"a random choice {percent(at_random, digits=2)}{where}."
         )
     if only is not None and only.gains:

@@ -47,7 +47,7 @@ def evaluate(
 ) -> None:
     """A cell's saved model on its target: accuracy and confusion matrix."""
     chosen, model = _saved_model(name, cell, None, data_root, results)
-    found = model.evaluate()
+    found = model.evaluate(chosen.drawn)
     total = int(found.confusion.sum())
     say(f"{cell}: {found.accuracy:.2f} % of {total} samples (when it was trained: {chosen.accuracy:.2f} %)", out)
     table = new_table("", *model.classes, "accuracy", title="true class by row, predicted by column")

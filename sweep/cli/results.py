@@ -176,10 +176,11 @@ def _whenever_trials_report(paths: Sequence[Path], seconds: float) -> Iterator[N
 
 def _check_criterion(name: str | None) -> None:
     """Refuse a criterion that there is not."""
+    from transfer_sweep.reports.drawn_labels import FORM, ByLabels
     from transfer_sweep.reports.selection import CRITERIA
 
-    if name is not None and name not in CRITERIA:
-        raise SweepError(f"unknown criterion {name!r} (there are: {', '.join(CRITERIA)})")
+    if name is not None and name not in CRITERIA and ByLabels.parse(name) is None:
+        raise SweepError(f"unknown criterion {name!r} (there are: {', '.join(CRITERIA)}, {FORM})")
 
 
 def criteria(

@@ -29,6 +29,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 import transfer_sweep
 from transfer_sweep.algorithms.representations.msda import MSDAParams
 from transfer_sweep.reports import selection
+from transfer_sweep.reports.drawn_labels import ByLabels
 from transfer_sweep.sweep.config.distributions import Range, Space, read_space
 from transfer_sweep.sweep.config.source import Place, merge
 
@@ -304,6 +305,11 @@ class Experiment(_Strict):
     profile: str = "default"
     _listed: frozenset[str] = PrivateAttr(frozenset())
     """The methods whose entries the file has in a list, be it of one."""
+
+    @field_validator("criterion")
+    @classmethod
+    def _in_one_form(cls, criterion: str) -> str:
+        return str(ByLabels.parse(criterion) or criterion)
 
     @property
     def stopping_criterion(self) -> str:

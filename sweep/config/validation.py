@@ -14,6 +14,7 @@ from transfer_sweep.algorithms.networks import BACKBONES, PUBLISHED, SCRATCH
 from transfer_sweep.datasets import registry as dataset_registry
 from transfer_sweep.datasets.base import Dataset
 from transfer_sweep.reports import selection
+from transfer_sweep.reports.drawn_labels import FORM, ByLabels
 from transfer_sweep.reports.ledger.records import Pair
 from transfer_sweep.sweep.config.schema import WHOLE, Experiment, MethodEntry, ProtocolRequest
 from transfer_sweep.sweep.config.source import Place, SourceFile, nearest
@@ -64,9 +65,8 @@ def check(experiment: Experiment, source: SourceFile) -> None:
         raise SweepError(f"{source.at(('dataset',))}: unknown dataset {experiment.dataset!r}{hint}")
     dataset = dataset_registry.get(experiment.dataset)
     _check_options(experiment, dataset, source)
-    choosing = (*selection.CRITERIA, selection.TARGET_LABELS)
-    if experiment.criterion not in choosing:
-        hint = nearest(experiment.criterion, choosing)
+    if not selection.known(experiment.criterion):
+        hint = nearest(experiment.criterion, (*selection.CRITERIA, selection.TARGET_LABELS, FORM))
         raise SweepError(f"{source.at(('criterion',))}: unknown criterion {experiment.criterion!r}{hint}")
     stopping = experiment.early_stopping.criterion
     if stopping is not None and stopping not in selection.PER_TRIAL:
@@ -199,7 +199,7 @@ def _check_overrides(
                 f"samples there are or what they look like: make another experiment of it"
             )
     _check_protocol(own.protocol, dataset, source, place)
-    _check_labels(own.protocol, method_registry.get(method), dataset, source, place)
+    _check_labels(own, method_registry.get(method), dataset, source, place)
     if experiment.proxy_a_distance and dataset.raw_backbone == "pixels" and own.protocol.training != "frozen":
         raise SweepError(f"{source.at(('proxy_a_distance',))}: it is measured on vectors; {dataset.name} has images")
     for param in BOTTLENECK_PARAMS if own.protocol.backbone in PUBLISHED else ():
@@ -209,9 +209,18 @@ def _check_overrides(
 
 
 def _check_labels(
-    protocol: ProtocolRequest, method: type[Algorithm], dataset: type[Dataset], source: SourceFile, place: Place
+    experiment: Experiment, method: type[Algorithm], dataset: type[Dataset], source: SourceFile, place: Place
 ) -> None:
-    """Whether a method can do with the target labels that it is given."""
+    """Whether a method can do with the target labels that it is given.
+
+    Args:
+        experiment: as an entry of the method sees it.
+        method: itself.
+        dataset: the experiment's.
+        source: its file.
+        place: the entry's.
+    """
+    protocol = experiment.protocol
 
     def at(key: str) -> str:
         own = source.at((*place, "protocol", key))
@@ -226,6 +235,11 @@ def _check_labels(
             f"(it is {classes})"
         )
     given = max(protocol.label_counts)
+    if given and ByLabels.parse(experiment.criterion) is not None:
+        raise SweepError(
+            f"{at('target_labels_per_class')}: criterion: {experiment.criterion} draws labels that no trial is trained "
+            "on: set it to 0, or choose without labels"
+        )
     if method.label_access == "target_train":
         return
     if given and not method.takes_few_labels():

@@ -1,10 +1,14 @@
-"""What chooses the trials of the user's own data: labels of a part of the target, where they were given."""
+"""Labels of the target that choose trials: those that the user gave of a part of it, or a few that are drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from transfer_sweep.datasets import splits
 from transfer_sweep.datasets.base import Dataset
+from transfer_sweep.reports.drawn_labels import ByLabels, Drawn
 from transfer_sweep.reports.ledger.records import Trial
 from transfer_sweep.reports.selection import TARGET_LABELS
 from transfer_sweep.sweep.config.schema import Experiment
@@ -51,3 +55,36 @@ def with_labels_given(experiment: Experiment, trials: Sequence[Trial], dataset: 
         f"the labels given of {names} are for reporting only, since not all targets have some and lack some: "
         f"{experiment.criterion} chooses"
     )
+
+
+def draw_labels(experiment: Experiment, trials: Sequence[Trial], dataset: Dataset) -> dict[str, Drawn]:
+    """The labels that choose where the criterion is by drawn ones: target → a few of its samples with theirs.
+
+    They are drawn at random of the target's training samples with labels, whatever the classes, with the experiment's
+    seed; where those are the scored ones, the drawn are not scored.
+
+    Args:
+        experiment: for its criterion and seed.
+        trials: its search trials whose data is there.
+        dataset: its data.
+
+    Raises:
+        SweepError: a target has too few labels.
+        DataError: the data cannot be read.
+    """
+    by, found = ByLabels.parse(experiment.criterion), dict[str, Drawn]()
+    if by is None:
+        return found
+    for target in dict.fromkeys(trial.pair.target for trial in trials):
+        domain = dataset.load(target)
+        labelled = np.flatnonzero(domain.train.labelled)
+        needed = by.number + (domain.test is None)  # one at least is scored
+        if len(labelled) < needed:
+            raise SweepError(
+                f"criterion: {by} draws labels of each target, and {target} has {len(labelled)} samples with one: "
+                f"it takes {needed} at least"
+            )
+        rows = splits.some_samples(labelled, by.number, experiment.seed)
+        scored = len(labelled) if domain.test is None else None
+        found[target] = Drawn(tuple(rows.tolist()), tuple(domain.train.labels[rows].tolist()), scored)
+    return found

@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.algorithms.shallow._base import ShallowMethod
-from transfer_sweep.reports.selection import TARGET_LABELS, describe
+from transfer_sweep.reports.selection import TARGET_LABELS, by_labels, describe
 from transfer_sweep.sweep.trial.export import FILES, Check, side
 from transfer_sweep.sweep.trial.forms import ExportFormat
 from transfer_sweep.sweep.trial.saved_model import Chosen, SavedModel
@@ -168,17 +168,18 @@ def _target_labels(model: SavedModel, access: str) -> str:
 def _choice(chosen: Chosen) -> str:
     among = f"{chosen.candidates} trials" if chosen.candidates > 1 else "the one trial there is"
     over = f"Its cell among those of its pair: {chosen.recommended}. " if chosen.recommended else ""
-    by_labels = chosen.criterion == TARGET_LABELS
+    labels_chose = by_labels(chosen.criterion)
     if chosen.label_free:
         free = "No target label was used, neither to train nor to choose."
     else:
-        free = f"Target labels were used to {'choose' if by_labels else 'train'}: it is no unsupervised result."
+        free = f"Target labels were used to {'choose' if labels_chose else 'train'}: it is no unsupervised result."
     if math.isnan(chosen.accuracy):
         found = "The target has no labels to score it by."
-    elif by_labels:
+    elif chosen.criterion == TARGET_LABELS:
         found = f"On these labels it is right in {chosen.accuracy:.2f} %, which flatters: they chose it."
     else:
-        found = f"On the target's labelled samples, which chose nothing, it is right in {chosen.accuracy:.2f} %."
+        which = "but those that were drawn to choose by" if chosen.drawn else "which chose nothing"
+        found = f"On the target's labelled samples, {which}, it is right in {chosen.accuracy:.2f} %."
     return f"By {chosen.criterion} ({describe(chosen.criterion)}), among {among} of its cell. {over}{free} {found}"
 
 

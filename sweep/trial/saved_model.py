@@ -22,8 +22,9 @@ from transfer_sweep.algorithms.base import Algorithm, TrainingError
 from transfer_sweep.algorithms.networks.backbones import BACKBONES, build_backbone, extract_features, load_pretrained
 from transfer_sweep.datasets import registry as dataset_registry
 from transfer_sweep.datasets.base import Dataset, Domain, Progress, Samples, Standardisation
-from transfer_sweep.reports import selection
+from transfer_sweep.reports import drawn_labels, selection
 from transfer_sweep.reports.criteria.accuracy import accuracy, confusion
+from transfer_sweep.reports.drawn_labels import Drawn
 from transfer_sweep.reports.ledger.artefacts import MODEL
 from transfer_sweep.reports.ledger.ledger import FILE, Ledger
 from transfer_sweep.reports.ledger.records import FINISHED, Cell, Training, Trial, planned
@@ -65,6 +66,7 @@ class Chosen:
         weights: the file of pretrained weights that the experiment names; None: the published ones.
         checksums: domain → digest of its data, as the ledger has it.
         paths: domain → where it lies, of the user's own data.
+        drawn: of the target's training inputs those whose labels were drawn to choose trials by: they are not scored.
     """
 
     cell: str
@@ -77,6 +79,7 @@ class Chosen:
     weights: Path | None
     checksums: Mapping[str, str]
     paths: Mapping[str, Path]
+    drawn: Sequence[int] = ()
 
 
 class SavedModel:
@@ -203,14 +206,17 @@ class SavedModel:
         samples = Samples(np.zeros((2, *self.file.input_shape), self.file.input_type), np.zeros(2, dtype=np.int64))
         return self._restored(build_untrained(self.trial, samples, self._config, self._device))
 
-    def evaluate(self) -> Evaluation:
+    def evaluate(self, without: Sequence[int] = ()) -> Evaluation:
         """Predict the scored samples of the cell's target.
+
+        Args:
+            without: see :attr:`Chosen.drawn`.
 
         Raises:
             DataError: the data is missing or damaged.
         """
         model, scoring = self._with_data()
-        logits, labels = scoring.on_scored(self._restored(model))
+        logits, labels = scoring.on_scored(self._restored(model), without=without)
         return Evaluation(accuracy(logits, labels), confusion(logits, labels))
 
     def _with_data(self) -> Any:
@@ -313,11 +319,12 @@ def choose(folder: Path, cell: str | None = None, pair: str | None = None) -> Ch
         candidates=int(same.sum()),
         label_free=record["declared_access"] == "none"
         and trial.protocol.few is None
-        and cells.criterion != selection.TARGET_LABELS,
+        and not selection.by_labels(cells.criterion),
         accuracy=math.nan if accuracy_found is None else float(accuracy_found),
         weights=Path(weights) if weights else None,
         checksums={name: text for name, text in cells.checksums.items() if name in trial.pair},
         paths={name: Path(path) for name, path in cells.experiment.get("paths", {}).items()},
+        drawn=cells.drawn[trial.pair.target].rows if trial.pair.target in cells.drawn else (),
     )
 
 
@@ -349,6 +356,7 @@ class _Cells:
         candidates: finished trials.
         chosen: one of them for each cell.
         names, long_names: of the cells; the long ones with the backbone.
+        drawn: target → the labels that were drawn of it.
     """
 
     experiment: Mapping[str, Any]
@@ -358,6 +366,7 @@ class _Cells:
     chosen: pd.DataFrame
     names: Sequence[str]
     long_names: Sequence[str]
+    drawn: Mapping[str, Drawn]
 
 
 def _cells(folder: Path) -> _Cells:
@@ -365,6 +374,7 @@ def _cells(folder: Path) -> _Cells:
         experiment = ledger.meta("experiment") or {}
         checksums = ledger.meta("data", {}).get("checksums", {})
         candidates = selection.candidates(ledger)
+        drawn = drawn_labels.decode(ledger.meta(drawn_labels.META))
     candidates = candidates[candidates["state"].isin(FINISHED)]
     criterion = experiment.get("criterion", selection.DEFAULT)
     chosen = selection.choose(candidates, criterion)
@@ -372,7 +382,7 @@ def _cells(folder: Path) -> _Cells:
     often = Counter(each.name for each in cells)
     long_names = [_long_name(each) for each in cells]
     names = [long if often[each.name] > 1 else each.name for each, long in zip(cells, long_names, strict=True)]
-    return _Cells(experiment, checksums, criterion, candidates, chosen, names, long_names)
+    return _Cells(experiment, checksums, criterion, candidates, chosen, names, long_names, drawn)
 
 
 def _long_name(cell: Cell) -> str:

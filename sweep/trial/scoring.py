@@ -6,6 +6,7 @@ number that no decision reads, and are no part of the evidence that criteria are
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -104,19 +105,21 @@ class Scoring:
         )
 
     def on_scored(
-        self, model: Algorithm, on_training: Prediction | None = None
+        self, model: Algorithm, on_training: Prediction | None = None, without: Sequence[int] = ()
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Logits (n, K) of the scored samples, and their labels (n,).
 
         Args:
             model: what to ask.
             on_training: what it says of the target's training inputs, where that is known.
+            without: training inputs that are not to be scored, where these are the scored ones.
         """
         if not self._transductive:
             prediction = model.predict(self._target.inputs)
         else:
             prediction = model.predict_part("target") if on_training is None else on_training
-        return prediction.logits[self._rows], self._target.labels[self._rows]
+        rows = self._rows[~np.isin(self._rows, without)] if self._transductive else self._rows
+        return prediction.logits[rows], self._target.labels[rows]
 
     def _share_of_classes(self, outputs: Outputs) -> float:
         """How many of the target's classes are predicted, as a share: what the guard against collapse looks at.
