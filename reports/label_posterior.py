@@ -58,6 +58,10 @@ class Prior:
     either_right: tuple[float, float] = (0.7, 1.0)
 
 
+PRIOR = Prior()
+"""What the recorded runs say."""
+
+
 class Judged(NamedTuple):
     """What labels say of a pair's trials.
 
@@ -85,7 +89,7 @@ class LabelPosterior:
         predictions: NDArray[np.integer],
         score: NDArray[np.float64],
         deep: NDArray[np.bool_],
-        prior: Prior = Prior(),
+        prior: Prior = PRIOR,
     ) -> None:
         self._prior = prior
         self._agreement = agreement(predictions)

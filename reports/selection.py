@@ -25,7 +25,7 @@ from transfer_sweep.reports.criteria import registry
 from transfer_sweep.reports.criteria.base import EnsembleCriterion, Evidence, MeanRank, Need, TrialCriterion
 from transfer_sweep.reports.criteria.outputs import Outputs
 from transfer_sweep.reports.drawn_labels import ON_DRAWN, PREDICTIONS, ByLabels
-from transfer_sweep.reports.label_posterior import LabelPosterior
+from transfer_sweep.reports.label_posterior import PRIOR, LabelPosterior, Prior
 from transfer_sweep.reports.ledger import records
 from transfer_sweep.reports.ledger.artefacts import FEATURES, LOGITS, predicted_classes
 from transfer_sweep.reports.ledger.ledger import Ledger
@@ -355,14 +355,24 @@ def _by_drawn(rows: pd.DataFrame, by: ByLabels) -> pd.Series:
     for _, of_pair in _with_pair(rows.loc[unseen]).groupby(_PAIR, sort=False):
         trials = [trial for trial, sound in _votes(of_pair).items() if sound]
         pair = of_pair.loc[trials]
-        predicted = [predicted_classes(path) for path in pair[PREDICTIONS]]
-        deep = (pair["family"] != CLASSICAL).to_numpy()
-        score = scores(pair, DEFAULT).to_numpy(copy=True)
-        if AMONG_CLASSICAL in pair and pair.loc[~deep, AMONG_CLASSICAL].notna().all():
-            score[~deep] = scores(pair.loc[~deep], AMONG_CLASSICAL)
-        posterior = LabelPosterior(np.array(predicted), score, deep)
+        posterior = label_posterior(pair, np.array([predicted_classes(path) for path in pair[PREDICTIONS]]))
         found[trials] = 100 * posterior.given(np.array([right[trial] for trial in trials])).means
     return found
+
+
+def label_posterior(rows: pd.DataFrame, predictions: NDArray[np.integer], prior: Prior = PRIOR) -> LabelPosterior:
+    """What labels are to say of a pair's trials, with the criteria as prior by which they are compared without any.
+
+    Args:
+        rows: the trials, none of them collapsed unless all are.
+        predictions: (T, N) what they predict for the target's training inputs.
+        prior: what else is known.
+    """
+    deep = (rows["family"] != CLASSICAL).to_numpy()
+    score = scores(rows, DEFAULT).to_numpy(copy=True)
+    if AMONG_CLASSICAL in rows and rows.loc[~deep, AMONG_CLASSICAL].notna().all():
+        score[~deep] = scores(rows.loc[~deep], AMONG_CLASSICAL)
+    return LabelPosterior(predictions, score, deep, prior)
 
 
 _PAIR = ["dataset", "source", "target", "seed", "declared_access", "options", "profile", "few"]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transfer_sweep.datasets.base import DataError, Samples
-from transfer_sweep.datasets.splits import Indices, few_shot, folds, holdout, some_classes, subset
+from transfer_sweep.datasets.splits import Indices, few_shot, folds, holdout, some_classes, some_samples, subset
 
 LABELS = st.lists(st.integers(0, 6), min_size=1, max_size=120).map(lambda values: np.array(values, dtype=np.int64))
 # Class sizes as in Office-31's dslr: 7 to 31 images.
@@ -151,3 +151,20 @@ def test_taking_samples_copies_no_inputs_until_they_are_looked_at() -> None:
     np.testing.assert_array_equal(twice.inputs, whole.inputs[[7, 8]])
     np.testing.assert_array_equal(twice.labels, [7, 8])
     assert whole.rows() == (whole.inputs, None)
+
+
+@settings(deadline=None)
+@given(st.sets(st.integers(0, 500), min_size=1, max_size=60), st.integers(0, 3))
+def test_samples_are_drawn_without_repetition_and_more_of_them_begin_with_fewer(among: set[int], seed: int) -> None:
+    indices = np.array(sorted(among))
+    whole = some_samples(indices, len(indices), seed)
+    assert np.array_equal(np.sort(whole), indices)
+    for n in range(len(indices)):
+        assert np.array_equal(some_samples(indices, n, seed), whole[:n])
+    with pytest.raises(DataError, match="samples are to be drawn"):
+        some_samples(indices, len(indices) + 1, seed)
+
+
+def test_samples_are_drawn_at_random() -> None:
+    often = np.bincount(np.concatenate([some_samples(np.arange(10), 2, seed) for seed in range(1000)]))
+    assert abs(often - 200).max() < 60  # five standard deviations of a binomial count of 1000 draws at 1/5

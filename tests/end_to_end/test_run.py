@@ -98,6 +98,18 @@ features.load = shuffled
             found = selection.with_derived(selection.candidates(ledger))
         chosen.append({c: selection.choose(found, c)["id"].tolist() for c in selection.CRITERIA})
     assert chosen[0] == chosen[1]
+    # The driver draws true labels for selection alone; all that trials and scores had are shuffled.
+    by_labels = []
+    for criterion in ("labels(20)", "labels(20, prior)"):
+        for folder in (uninterrupted, tmp_path):
+            again = folder if folder is tmp_path else shutil.copytree(folder, tmp_path / criterion)
+            done = one_at_a_time(again, "", "--set", f"criterion={criterion}")
+            assert done.returncode == 0, done.stderr
+            assert table(again) == table(folder)  # nothing is trained anew
+            with Ledger(again / "small" / "ledger.sqlite") as ledger:
+                by_labels.append(selection.choose(selection.candidates(ledger), criterion)["id"].tolist())
+    assert by_labels[0] == by_labels[1]
+    assert by_labels[2] == by_labels[3]
 
 
 def test_first_interrupt_checkpoints_and_the_next_run_continues(uninterrupted: Path, tmp_path: Path) -> None:

@@ -172,3 +172,29 @@ def test_a_few_label_setting_that_cannot_be_is_refused_in_one_line(
         load_methods(tmp_path, f"protocol: {protocol}", {method: "{}"})
     assert all(part in str(wrong.value) for part in parts), str(wrong.value)
     assert "\n" not in str(wrong.value)
+
+
+def test_drawn_labels_may_choose_but_not_stop_and_are_read_in_one_form(tmp_path: Path) -> None:
+    for written, meant in (("labels(50)", "labels(50)"), ("labels( 25,prior )", "labels(25, prior)")):
+        chosen = loader.load(write(tmp_path, EXPERIMENT.replace("epochs: 9\n", f"criterion: {written}\n")))
+        assert chosen.criterion == meant
+        assert chosen.stopping_criterion == "information_maximization"
+        assert loader.load(write(tmp_path, EXPERIMENT), None, [f"criterion={written}"]).criterion == meant
+    stopped = EXPERIMENT.replace("epochs: 9\n", "early_stopping: {criterion: labels(50)}\n")
+    with pytest.raises(SweepError, match=r"no criterion 'labels\(50\)' that can stop"):
+        loader.load(write(tmp_path, stopped))
+
+
+@pytest.mark.parametrize("written", ["labels", "labels(0)", "labels(5, posterior)"])
+def test_another_spelling_is_told_the_right_one(tmp_path: Path, written: str) -> None:
+    with pytest.raises(SweepError, match=r"line \d.*unknown criterion .*labels\(N, prior\)") as caught:
+        loader.load(write(tmp_path, EXPERIMENT.replace("epochs: 9\n", f"criterion: {written}\n")))
+    assert "\n" not in str(caught.value)
+
+
+def test_labels_that_choose_are_none_that_train(tmp_path: Path) -> None:
+    both = "criterion: labels(50)\nprotocol: {target_labels_per_class: [0, 3]}\n"
+    with pytest.raises(
+        SweepError, match=r"target_labels_per_class: criterion: labels\(50\) draws labels that no trial"
+    ):
+        loader.load(write(tmp_path, EXPERIMENT.replace("epochs: 9\n", both)))

@@ -3,16 +3,18 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from tests.support import plans
 from tests.sweep.planning.test_data import Own
+from transfer_sweep.datasets.base import Dataset, Domain, Samples
 from transfer_sweep.datasets.offline_digits import OfflineDigits
 from transfer_sweep.reports.ledger.records import Trial
 from transfer_sweep.sweep.config.schema import Experiment
 from transfer_sweep.sweep.errors import SweepError
-from transfer_sweep.sweep.planning.choosing import with_labels_given
+from transfer_sweep.sweep.planning.choosing import draw_labels, with_labels_given
 from transfer_sweep.sweep.runner import Run, RunOptions
 
 DEFAULT = "information_maximization"
@@ -81,3 +83,51 @@ def test_a_run_takes_labels_of_a_part_of_its_table(tmp_path: Path) -> None:
 def test_labels_of_published_data_are_not_ours_to_choose_by() -> None:
     with pytest.raises(SweepError, match="labels that you have of your own data"):
         with_labels_given(_experiment(criterion="target_labels"), _trials("photo"), OfflineDigits())
+
+
+def _target(labels: list[int], test: bool) -> Dataset:
+    class Target(Own):
+        def load(self, domain: str) -> Domain:
+            samples = Samples(np.zeros((len(labels), 1), np.float32), np.array(labels))
+            return Domain(domain, samples, samples if test else None)
+
+    return Target()
+
+
+@pytest.mark.parametrize("test", [True, False])
+def test_labels_are_drawn_of_those_there_are_and_fewer_of_them_are_among_more(test: bool) -> None:
+    labels = [0, -1, 1, 2, -1, 0, 1, 2, 2]
+    drawn = {}
+    for number in (1, 2, 6):
+        experiment = _experiment(criterion=f"labels({number})")
+        (found,) = draw_labels(experiment, _trials("phone"), _target(labels, test)).values()
+        assert [labels[row] for row in found.rows] == list(found.labels)
+        assert -1 not in found.labels
+        assert len(set(found.rows)) == number
+        assert found.scored == (None if test else 7)
+        drawn[number] = found.rows
+    assert drawn[1] == drawn[2][:1] == drawn[6][:1]
+    assert drawn[2] == drawn[6][:2]
+
+
+def test_which_are_drawn_depends_on_the_seed_and_on_no_label() -> None:
+    labels = [0, 1, 2, 3] * 25
+
+    def rows(labels: list[int], seed: int = 0) -> tuple[int, ...]:
+        experiment = _experiment(criterion="labels(9, prior)", seed=seed)
+        return draw_labels(experiment, _trials("phone"), _target(labels, test=False))["phone"].rows
+
+    assert rows(labels) == rows(labels[::-1])
+    assert rows(labels) != rows(labels, seed=1)
+
+
+def test_one_sample_at_least_is_left_to_score() -> None:
+    experiment = _experiment(criterion="labels(3)")
+    with pytest.raises(SweepError, match=r"phone has 3 samples with one: it takes 4 at least"):
+        draw_labels(experiment, _trials("phone"), _target([0, 1, 1, -1], test=False))
+    assert draw_labels(experiment, _trials("phone"), _target([0, 1, 1, -1], test=True))["phone"].scored is None
+
+
+def test_nothing_is_drawn_where_nothing_chooses_by_it() -> None:
+    for criterion in (DEFAULT, "target_labels"):
+        assert draw_labels(_experiment(criterion=criterion), _trials("phone"), _target([0, 1], test=False)) == {}

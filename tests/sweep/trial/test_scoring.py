@@ -176,3 +176,16 @@ def test_without_the_source_only_the_few_are_learned_from(domains: dict[str, Dom
 def test_a_method_that_declares_to_take_no_labels_gets_none(domains: dict[str, Domain]) -> None:
     with pytest.raises(TypeError, match="tca"):
         _few("tca", domains["rendered"], domains["photo"], FewLabels(1))
+
+
+@pytest.mark.parametrize("transductive", [True, False])
+def test_drawn_samples_are_not_scored_where_they_would_be(domains: dict[str, Domain], transductive: bool) -> None:
+    target = domains["photo"]
+    target = dataclasses.replace(target, test=None) if transductive else target
+    model, scoring = _built("nearest_neighbor", domains["rendered"], target)
+    model.fit_epoch()
+    logits, labels = scoring.on_scored(model)
+    rest, their_labels = scoring.on_scored(model, without=[5, 0, 9])
+    kept = np.setdiff1d(np.arange(len(labels)), [0, 5, 9] if transductive else [])
+    assert np.array_equal(their_labels, labels[kept])
+    assert np.array_equal(rest, logits[kept])
