@@ -18,6 +18,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ NUMBERS = (0, 10, 25, 50, 100, 200)
 FREE, LABELS, BOTH = "no labels", "labels", "labels and prior"
 RESAMPLES = 2000
 
-GRID: Mapping[str, Sequence[object]] = {
+GRID: Mapping[str, Sequence[Any]] = {
     "deep": list(itertools.product((0.0, 0.2, 0.4, 0.6, 0.8), (0.1, 0.3, 0.5))),
     "classical": list(itertools.product((0.0, 0.2, 0.4), (0.1, 0.2, 0.4))),
     "beside_deep": list(itertools.product((0.0, -1.0, -2.0), (0.5, 1.0, 2.0))),

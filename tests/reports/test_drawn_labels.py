@@ -15,7 +15,7 @@ from transfer_sweep.reports import drawn_labels, recommendation, report, results
 from transfer_sweep.reports.document.text import FLATTERS, NOT_SCORED
 from transfer_sweep.reports.drawn_labels import ByLabels, Drawn
 from transfer_sweep.reports.formats import Format, epoch_logs
-from transfer_sweep.reports.ledger.artefacts import save_predictions
+from transfer_sweep.reports.ledger.artefacts import predicted_classes, save_predictions
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.sections import choosing
 from transfer_sweep.reports.sections import recommendation as section
@@ -158,8 +158,7 @@ def test_confusions_are_without_the_drawn_samples(tmp_path: Path) -> None:
 def test_rounded_logits_that_tie_are_read_as_the_trial_had_them(tmp_path: Path) -> None:
     logits = np.array([[1.0, 1.0 + 1e-5, 0.0]], dtype=np.float32)  # equal as float16
     name = save_predictions(tmp_path, "abc", logits, None)
-    assert drawn_labels.predicted_classes(str(tmp_path / name)) is not None
-    assert Drawn((0,), (1,), None).right(drawn_labels.predicted_classes(str(tmp_path / name))) == [True]
+    assert Drawn((0,), (1,), None).right(predicted_classes(str(tmp_path / name))) == [True]
 
 
 @pytest.mark.parametrize("form", [Format.MD, Format.TEX, Format.HTML])
