@@ -31,6 +31,7 @@ from transfer_sweep.reports.ledger.artefacts import predicted_classes
 from transfer_sweep.reports.ledger.records import Pair, planned
 from transfer_sweep.reports.results import Results
 from transfer_sweep.sweep.trial.saved_model import dataset_of
+from transfer_sweep.sweep.trial.task import drawn
 
 NUMBERS = (0, 10, 25, 50, 100, 200)
 FREE, LABELS, BOTH = "no labels", "labels", "labels and prior"
@@ -65,7 +66,8 @@ class Trials:
     def right(self) -> NDArray[np.bool_]:
         """(T, n) whether they are right on each labelled input."""
         known = self.labels >= 0
-        return self.predictions[:, known] == self.labels[known]
+        right: NDArray[np.bool_] = np.equal(self.predictions[:, known], self.labels[known])
+        return right
 
 
 def trials(path: Path, data_root: Path | None, cache: Path) -> dict[Pair, Trials]:
@@ -90,7 +92,7 @@ def _labels(
 ) -> NDArray[np.integer]:
     (trial,) = planned(rows.head(1))
     paths = {name: Path(where) for name, where in experiment.experiment.get("paths", {}).items()}
-    samples = dataset_of(trial, data_root, cache, None, paths).load(pair.target).train
+    samples = drawn(dataset_of(trial, data_root, cache, None, paths).load(pair.target), trial.seed).train
     return np.where(samples.labelled, samples.labels, -1)
 
 
@@ -161,7 +163,7 @@ def tables(found: Mapping[Pair, Trials], numbers: Sequence[int], draws: int) -> 
 
 
 def evidence(found: Mapping[Pair, Trials]) -> str:
-    """How likely all labels of all pairs are under other values of the prior, as markdown: where its values are from."""
+    """How likely the labels of all pairs are under other values of the prior, as markdown: where its values are from."""
 
     def of(prior: Prior) -> float:
         judged = (

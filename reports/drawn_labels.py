@@ -66,11 +66,13 @@ class Drawn:
         labels: theirs.
         scored: how many labelled samples are scored where these are among them, and are taken out; None where the
             target has a test part, which is scored whole.
+        seed: of the trials that have these training inputs, where those of other seeds have others; None: all have.
     """
 
     rows: tuple[int, ...]
     labels: tuple[int, ...]
     scored: int | None
+    seed: int | None = None
 
     def encode(self) -> dict[str, Any]:
         """As the ledger has it."""
@@ -79,7 +81,7 @@ class Drawn:
     @classmethod
     def decode(cls, record: Mapping[str, Any]) -> Self:
         """Read what :meth:`encode` gave."""
-        return cls(tuple(record["rows"]), tuple(record["labels"]), record["scored"])
+        return cls(tuple(record["rows"]), tuple(record["labels"]), record["scored"], record["seed"])
 
     def right(self, predicted: NDArray[np.integer] | None) -> NDArray[np.bool_] | None:
         """(n,) whether classes (N,) predicted of the target's training inputs are right on the drawn ones."""
@@ -121,8 +123,8 @@ def apply(candidates: pd.DataFrame, drawn: Mapping[str, Drawn]) -> pd.DataFrame:
     rows = candidates.assign(**{PREDICTIONS: candidates["logits"]})
     of_target = [drawn.get(target) for target in rows["target"]]
     right = [
-        None if each is None else each.right(predicted_classes(path))
-        for each, path in zip(of_target, rows["logits"], strict=True)
+        None if each is None or each.seed not in (None, seed) else each.right(predicted_classes(path))
+        for each, seed, path in zip(of_target, rows["seed"], rows["logits"], strict=True)
     ]
     rows[ON_DRAWN] = pd.Series(right, index=rows.index, dtype=object)
     accuracies = [

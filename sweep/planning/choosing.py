@@ -13,6 +13,7 @@ from transfer_sweep.reports.ledger.records import Trial
 from transfer_sweep.reports.selection import TARGET_LABELS
 from transfer_sweep.sweep.config.schema import Experiment
 from transfer_sweep.sweep.errors import SweepError
+from transfer_sweep.sweep.trial.task import drawn
 
 
 def with_labels_given(experiment: Experiment, trials: Sequence[Trial], dataset: Dataset) -> tuple[Experiment, str]:
@@ -76,7 +77,8 @@ def draw_labels(experiment: Experiment, trials: Sequence[Trial], dataset: Datase
     if by is None:
         return found
     for target in dict.fromkeys(trial.pair.target for trial in trials):
-        domain = dataset.load(target)
+        whole = dataset.load(target)
+        domain = drawn(whole, experiment.seed)
         labelled = np.flatnonzero(domain.train.labelled)
         needed = by.number + (domain.test is None)  # one at least is scored
         if len(labelled) < needed:
@@ -86,5 +88,6 @@ def draw_labels(experiment: Experiment, trials: Sequence[Trial], dataset: Datase
             )
         rows = splits.some_samples(labelled, by.number, experiment.seed)
         scored = len(labelled) if domain.test is None else None
-        found[target] = Drawn(tuple(rows.tolist()), tuple(domain.train.labels[rows].tolist()), scored)
+        seed = None if whole.train_size is None else experiment.seed
+        found[target] = Drawn(tuple(rows.tolist()), tuple(domain.train.labels[rows].tolist()), scored, seed)
     return found

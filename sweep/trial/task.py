@@ -82,7 +82,7 @@ class _Firewall:
 
     def __init__(self, trial: Trial, source: Domain, target: Domain, config: TaskConfig) -> None:
         self._trial, self._config = trial, config
-        self._source, self._target = (_drawn(domain, trial.seed) for domain in (source, target))
+        self._source, self._target = (drawn(domain, trial.seed) for domain in (source, target))
         self._protocol = trial.protocol
 
     def on_source(self, method: type[Algorithm], device: str) -> tuple[Algorithm, Scoring]:
@@ -179,7 +179,7 @@ class _Firewall:
         return target.train.take(drawn) if len(drawn) else None, rows
 
 
-def _drawn(domain: Domain, seed: int) -> Domain:
+def drawn(domain: Domain, seed: int) -> Domain:
     """The domain with the training samples that a trial of this seed has."""
     if domain.train_size is None:
         return domain

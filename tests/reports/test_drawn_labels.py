@@ -95,6 +95,15 @@ def test_a_test_part_is_scored_whole(tmp_path: Path) -> None:
     assert found["best_accuracy"].tolist() == [80, 50, 60, 70, 90, 80]
 
 
+def test_trials_that_have_other_training_samples_are_not_judged_by_the_drawn_ones(tmp_path: Path) -> None:
+    apart = Drawn(DRAWN.rows, DRAWN.labels, scored=None, seed=0)
+    other = _run("dann", [], 3.0, role="confirm", seed=1)
+    with Ledger(_ledger(tmp_path, "labels(4)", apart, [RUNS[0], other])) as ledger:
+        found = selection.candidates(ledger)
+    assert [right is None for right in found[drawn_labels.ON_DRAWN]] == [False, True]
+    assert found["target_accuracy"].tolist() == [80, 100]
+
+
 def test_where_predictions_are_not_stored_nothing_is_made_up(tmp_path: Path) -> None:
     bare = [Run("dann", "amazon", "webcam", {"lr": 1}, [(80.0, 1.0, 1.0)]), RUNS[0]]
     with Ledger(_ledger(tmp_path, "labels(4)", runs=bare)) as ledger:

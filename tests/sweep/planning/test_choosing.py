@@ -9,6 +9,7 @@ from rich.console import Console
 
 from tests.support import plans
 from tests.sweep.planning.test_data import Own
+from transfer_sweep.datasets import splits
 from transfer_sweep.datasets.base import Dataset, Domain, Samples
 from transfer_sweep.datasets.offline_digits import OfflineDigits
 from transfer_sweep.reports.ledger.records import Trial
@@ -119,6 +120,19 @@ def test_which_are_drawn_depends_on_the_seed_and_on_no_label() -> None:
 
     assert rows(labels) == rows(labels[::-1])
     assert rows(labels) != rows(labels, seed=1)
+
+
+def test_of_a_target_of_which_trials_have_a_part_they_are_drawn_of_the_searchs_part() -> None:
+    class Parted(Own):
+        def load(self, domain: str) -> Domain:
+            samples = Samples(np.zeros((50, 1), np.float32), np.arange(50))
+            return Domain(domain, samples, samples, train_size=20)
+
+    experiment = _experiment(criterion="labels(9)", seed=3)
+    found = draw_labels(experiment, _trials("phone"), Parted())["phone"]
+    part = splits.subset(50, 20, 3, "phone")
+    assert found.labels == tuple(part[list(found.rows)])
+    assert found.seed == 3
 
 
 def test_one_sample_at_least_is_left_to_score() -> None:
