@@ -163,7 +163,7 @@ def tables(found: Mapping[Pair, Trials], numbers: Sequence[int], draws: int) -> 
 
 
 def evidence(found: Mapping[Pair, Trials]) -> str:
-    """How likely the labels of all pairs are under other values of the prior, as markdown: where its values are from."""
+    """How likely all pairs' labels are under other values of the prior, as markdown: where its values are from."""
 
     def of(prior: Prior) -> float:
         judged = (
