@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from transfer_sweep.reports import selection
+from transfer_sweep.reports import drawn_labels, selection
 from transfer_sweep.reports.criteria import registry
 from transfer_sweep.reports.document.elements import Table
 from transfer_sweep.reports.document.text import criterion_name, percent, signed
+from transfer_sweep.reports.drawn_labels import ByLabels
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import TrialState, planned
 from transfer_sweep.reports.selection import CELL, ORACLE, PER_TRIAL
@@ -31,10 +32,17 @@ class Replay:
         stopping: the rungs.
 
     Raises:
-        SweepError: no trial could have been stopped, or some were, so that the rest of their epochs is unknown.
+        SweepError: no trial could have been stopped, or some were, so that the rest of their epochs is unknown; or
+            drawn labels are taken out of accuracies, which is done of last epochs alone.
     """
 
     def __init__(self, ledger: Ledger, stopping: EarlyStopping) -> None:
+        if any(labels.scored is not None for labels in drawn_labels.decode(ledger.meta(drawn_labels.META)).values()):
+            raise SweepError(
+                "labels that were drawn to choose trials are taken out of accuracies, and of epochs before the last "
+                "nobody knows who was right on them: `python -m sweep run NAME --set criterion="
+                f"{selection.DEFAULT}` puts them back, and trains nothing anew"
+            )
         found = selection.candidates(ledger)
         found = found[found["role"] == "search"]
         if found["state"].isin([TrialState.RUNNING, TrialState.PENDING]).any():
@@ -109,7 +117,7 @@ class Replay:
         Raises:
             SweepError: it compares predictions of trials, which are not kept of the epochs where they are stopped.
         """
-        if {*selection.parts_of(chosen_by)} & {*selection.ENSEMBLES}:
+        if {*selection.parts_of(chosen_by)} & {*selection.ENSEMBLES} or ByLabels.parse(chosen_by) is not None:
             raise SweepError(
                 f"{chosen_by} cannot be replayed: choose by one of {', '.join(PER_TRIAL)} with --criterion"
             )

@@ -8,7 +8,7 @@ from benchmarks import labels as study
 
 
 def _pair(right: list[float]) -> study.Trials:
-    """Trials that are right on the first share of 1000 inputs, with a label-free score that ranks them the other way."""
+    """Trials that are right on the first share of 1000 inputs, which a label-free score ranks the other way."""
     truth = np.zeros(1000, dtype=np.int64)
     predictions = np.array([np.arange(1000) >= 1000 * share for share in right]).astype(np.int64)
     rows = pd.DataFrame(

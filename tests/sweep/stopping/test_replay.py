@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.small_ledger import RUNS, Run, write
+from transfer_sweep.reports import drawn_labels
+from transfer_sweep.reports.drawn_labels import Drawn
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import TrialState
 from transfer_sweep.sweep.config.schema import EarlyStopping
@@ -82,3 +84,16 @@ def test_nothing_to_replay_in_small_cells(tmp_path: Path) -> None:
     write(tmp_path / "ledger.sqlite", [run for run in RUNS if run.state is not TrialState.STOPPED])
     with Ledger(tmp_path / "ledger.sqlite") as ledger, pytest.raises(SweepError, match="nothing to replay"):
         Replay(ledger, STOPPING)
+
+
+def test_accuracies_that_drawn_labels_are_taken_out_of_are_not_replayed(tmp_path: Path) -> None:
+    path = _ledger(tmp_path)
+    for scored, refused in ((10, True), (None, False)):
+        with Ledger(path, write=True) as ledger:
+            ledger.set_meta(drawn_labels.META, {"dslr": Drawn((0, 2), (1, 1), scored).encode()})
+            if refused:
+                with pytest.raises(SweepError, match="labels that were drawn to choose trials are taken out"):
+                    Replay(ledger, STOPPING)
+            else:
+                with pytest.raises(SweepError, match=r"labels\(2\) cannot be replayed"):
+                    Replay(ledger, STOPPING).tables("labels(2)")
