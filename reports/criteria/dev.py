@@ -24,6 +24,7 @@ class DEV(TrialCriterion):
     text = "minus the cross-entropy on held-out source samples, weighted to look like the target, its variance reduced"
     needs = frozenset({Need.PREDICTIONS, Need.FEATURES, Need.SOURCE, Need.VALIDATION})
     cost = Cost.WHERE_TRIALS_END
+    version = 2  # the density ratio's penalty is chosen by likelihood
     place = 80
 
     def compute(self, evidence: Evidence) -> float:

@@ -19,6 +19,7 @@ class IWCV(TrialCriterion):
     text = "minus the error on held-out source samples, weighted to look like the target"
     needs = frozenset({Need.PREDICTIONS, Need.FEATURES, Need.SOURCE, Need.VALIDATION})
     cost = Cost.WHERE_TRIALS_END
+    version = 2  # the density ratio's penalty is chosen by likelihood
     place = 70
 
     def compute(self, evidence: Evidence) -> float:

@@ -64,7 +64,7 @@ def test_the_archive_of_trials_is_complete_and_the_same_bytes_every_time(small: 
     rows = list(csv.DictReader(io.StringIO(gzip.decompress(archive).decode())))
     assert len(rows) == len(RUNS)
     assert {r["state"] for r in rows} == {"done", "stopped"}
-    assert set(selection.PER_TRIAL) | set(selection.ENSEMBLES) <= set(rows[0])
+    assert {each.key for each in selection.PER_TRIAL.values()} | set(selection.ENSEMBLES) <= set(rows[0])
     assert all(r[name] for r in rows for name in RECORDED)
     assert (rows[1]["epochs"], rows[1]["budget"], rows[1]["target_accuracy"]) == ("1", "3", "70")
 
