@@ -39,14 +39,17 @@ class ArtefactPruner:
         self._looked = time.monotonic()
         planned, states = self._ledger.trials(), self._ledger.states()
         search = planned[planned["role"] == "search"]
-        if (
-            selection.compares_trials(self._criterion)
-            and not search["state"].isin([*FINISHED, TrialState.FAILED]).all()
-        ):
-            return
         found = selection.candidates(self._ledger)
+        waiting = found.iloc[:0]
+        if not search["state"].isin([*FINISHED, TrialState.FAILED]).all():
+            compared = [
+                family for family in found["family"].unique() if selection.compares_trials(self._criterion, [family])
+            ]
+            waiting = found[found["family"].isin(compared)]
+            found = found.drop(index=waiting.index)
         chosen = selection.choose(found[found["state"].isin(FINISHED)], self._criterion)
-        unwanted = set(planned["id"][planned["state"].isin([*FINISHED, TrialState.FAILED])]) - set(chosen["id"])
+        ended = planned["id"][planned["state"].isin([*FINISHED, TrialState.FAILED])]
+        unwanted = set(ended) - set(chosen["id"]) - set(waiting["id"])
         gone = [
             path
             for kind, suffix in SUFFIXES.items()

@@ -178,8 +178,6 @@ def rankings(results: Results) -> dict[Pair, Ranking]:
     """The choices of each pair's cells, ranked, without target labels unless these chose; in plan order."""
     rows = competitors(results)
     chosen = selection.choose(rows, results.criterion)
-    family = results.experiment.get("family", {})
-    chosen = chosen.assign(family=[family.get(method, "") for method in chosen["method"]])
     found = {}
     for key, of_pair in chosen.groupby(["source", "target"], sort=False):
         pair = Pair(*map(str, key))

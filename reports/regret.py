@@ -51,8 +51,12 @@ def means(results: Results) -> tuple[float, float] | None:
     return float(chosen), float(by_chance(trials)["regret"].mean())
 
 
-def read(path: Path) -> pd.DataFrame:
+def read(path: Path, families: Mapping[str, str]) -> pd.DataFrame:
     """The candidates of a file of trials, those of methods that see target labels left out, and of targets without.
+
+    Args:
+        path: the file.
+        families: method → its family, which such files do not hold.
 
     Returns:
         As :func:`transfer_sweep.reports.selection.candidates` gives them, as far as choosing needs it.
@@ -82,7 +86,8 @@ def read(path: Path) -> pd.DataFrame:
     known = rows["target_accuracy"].notna().groupby(rows["target"]).transform("any")
     chosen = (rows["source"] != rows["target"]) & without_few & ~rows["method"].isin(COMPARED) & known
     rows = rows[chosen].reset_index(drop=True)
-    return rows.assign(id=rows.index.astype(str), position=rows.index)
+    family = [families.get(method, "") for method in rows["method"]]
+    return rows.assign(id=rows.index.astype(str), position=rows.index, family=family)
 
 
 def regrets(experiments: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

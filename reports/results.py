@@ -309,7 +309,7 @@ def read_open(ledger: Ledger, criterion: str | None = None, everything: bool = F
     controls = _controls(ledger.meta("controls"), trials, reported)
     trials = trials[trials["role"] != selection.CONTROL]
     candidates = reported[reported["role"] != selection.CONTROL]
-    if selection.compares_trials(criterion):
+    if selection.compares_trials(criterion, candidates["family"].unique()):
         candidates = selection.with_derived(candidates, criterion)
     records = _judged(name, experiment, trials, candidates, controls, criterion)
     epochs = history(ledger, records[records["selection"] == criterion]["trial"])

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from transfer_sweep import UserError, plugins
 from transfer_sweep.reports import drawn_labels
 from transfer_sweep.reports.criteria import registry
-from transfer_sweep.reports.criteria.base import EnsembleCriterion, Evidence, MeanRank, Need, TrialCriterion
+from transfer_sweep.reports.criteria.base import ByFamily, EnsembleCriterion, Evidence, MeanRank, Need, TrialCriterion
 from transfer_sweep.reports.criteria.outputs import Outputs
 from transfer_sweep.reports.drawn_labels import ON_DRAWN, PREDICTIONS, ByLabels
 from transfer_sweep.reports.label_posterior import PRIOR, LabelPosterior, Prior
@@ -31,7 +31,10 @@ from transfer_sweep.reports.ledger.artefacts import FEATURES, LOGITS, predicted_
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import LOST, Cell, TrialState, canonical
 
+AUTO = "auto"
+"""What experiments choose by that name nothing else."""
 DEFAULT = "information_maximization"
+"""What trials of any family are compared by: in ledgers that name no criterion, and among equals."""
 STOPPING = "information_maximization"
 """What early stopping compares where the criterion that chooses cannot stop."""
 ORACLE = "oracle"
@@ -56,6 +59,9 @@ ENSEMBLES = registry.of_kind(EnsembleCriterion)  # type: ignore[type-abstract]
 
 RANKED = registry.of_kind(MeanRank)
 """Criteria that are the mean of a trial's ranks in its cell by others."""
+
+BY_FAMILY = registry.of_kind(ByFamily)
+"""Criteria that are another one in cells of deep methods than in those of classical ones."""
 
 _FROM_LOGITS = registry.Selected(
     lambda each: each if isinstance(each, TrialCriterion) and each.needs == {Need.PREDICTIONS} else None
@@ -214,14 +220,30 @@ def by_labels(criterion: str) -> bool:
     return criterion == TARGET_LABELS or ByLabels.parse(criterion) is not None
 
 
-def compares_trials(criterion: str) -> bool:
-    """Whether a trial's value by a criterion depends on other trials, so that each new one may change a choice."""
+def compares_trials(criterion: str, families: Iterable[str] = ("", CLASSICAL)) -> bool:
+    """Whether a trial's value by a criterion depends on other trials, so that each new one may change a choice.
+
+    Args:
+        criterion: one of :data:`CRITERIA`, or by labels.
+        families: of the methods whose trials are meant.
+    """
     drawn = ByLabels.parse(criterion)
-    return criterion in ENSEMBLES or criterion in RANKED or (drawn is not None and drawn.prior)
+    applied = {criterion_for(criterion, family) for family in families}
+    return (drawn is not None and drawn.prior) or any(each in ENSEMBLES or each in RANKED for each in applied)
+
+
+def criterion_for(criterion: str, family: str) -> str:
+    """What chooses in cells of methods of a family: the criterion itself where it is the same for all."""
+    if criterion not in BY_FAMILY:
+        return criterion
+    return BY_FAMILY[criterion].shallow if family == CLASSICAL else BY_FAMILY[criterion].deep
 
 
 def parts_of(criterion: str) -> tuple[str, ...]:
-    """The criteria whose ranks a criterion is the mean of; itself where it is none of :data:`RANKED`."""
+    """The criteria that a criterion is made of; itself where it is none of :data:`RANKED` and :data:`BY_FAMILY`."""
+    if criterion in BY_FAMILY:
+        own = BY_FAMILY[criterion]
+        return tuple(dict.fromkeys((*parts_of(own.deep), *parts_of(own.shallow))))
     return RANKED[criterion].parts if criterion in RANKED else (criterion,)
 
 
@@ -319,6 +341,8 @@ def values(rows: pd.DataFrame, criterion: str) -> pd.Series:
         cells = [rows[name] for name in CELL]
         ranks = [scores(rows, part).groupby(cells).rank(pct=True).to_numpy() for part in parts_of(criterion)]
         return pd.Series(RANKED[criterion].compute(ranks), index=rows.index)
+    if criterion in BY_FAMILY:
+        return _by_family(rows, BY_FAMILY[criterion])
     if criterion in ENSEMBLES and criterion not in rows:
         return _compared(rows)[criterion]
     recorded = rows[criterion]
@@ -329,6 +353,17 @@ def values(rows: pd.DataFrame, criterion: str) -> pd.Series:
         for path, value in zip(rows["logits"], recorded, strict=True)
     ]
     return pd.Series(later, index=rows.index, dtype=float)
+
+
+def _by_family(rows: pd.DataFrame, criterion: ByFamily) -> pd.Series:
+    """A value for each trial by what chooses in its cell; by :data:`DEFAULT` where no trial of the cell has one."""
+    found = pd.Series(math.nan, index=rows.index)
+    classical = rows["family"] == CLASSICAL
+    for part, own in ((criterion.deep, ~classical), (criterion.shallow, classical)):
+        if own.any():
+            found = found.mask(own, values(rows, part))
+    unknown = found.isna().groupby([rows[name] for name in CELL]).transform("all")
+    return found.mask(unknown, rows[DEFAULT])
 
 
 def _from_logits(path: str, criterion: TrialCriterion) -> float | None:

@@ -1,8 +1,9 @@
 """What a criterion is, and what it is computed from.
 
-A criterion scores a trial without target labels; higher is better. It is one class in ``NAME.py``, of one of three
+A criterion scores a trial without target labels; higher is better. It is one class in ``NAME.py``, of one of four
 kinds: of a single trial (:class:`TrialCriterion`, nearly all), of trials beside each other
-(:class:`EnsembleCriterion`), or a mean of ranks by others (:class:`MeanRank`). Outputs or features that hold a NaN give
+(:class:`EnsembleCriterion`), or made of others: a mean of ranks (:class:`MeanRank`), or one for each family of methods
+(:class:`ByFamily`). Outputs or features that hold a NaN give
 NaN, never an exception, so that a diverged trial is recorded like any other, and chosen last.
 """
 
@@ -170,3 +171,16 @@ class MeanRank(Criterion):
     def compute(self, ranks: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
         """Mean over criteria of (n,) ranks of n trials, as shares in (0, 1]; 1 is best."""
         return sum(ranks[1:], start=ranks[0]) / len(ranks)
+
+
+class ByFamily(Criterion):
+    """Another criterion in cells of deep methods than in those of classical ones. It can choose, but not stop.
+
+    Attributes:
+        deep, shallow: the names of those criteria.
+    """
+
+    deep: ClassVar[str]
+    shallow: ClassVar[str]
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.PAIR})
+    cost: ClassVar[Cost] = Cost.AFTERWARDS

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from transfer_sweep.reports import selection
 from transfer_sweep.reports.drawn_labels import ByLabels
 from transfer_sweep.reports.gain import Interval
 from transfer_sweep.reports.results import METHOD, MethodKey
@@ -84,6 +85,9 @@ def beside_labels(criterion: str) -> str:
 
 def criterion_name(name: str) -> str:
     """A criterion as prose has it."""
+    if name in selection.BY_FAMILY:
+        deep, classical = (criterion_name(selection.criterion_for(name, each)) for each in ("", selection.CLASSICAL))
+        return f"{name} ({deep}; classical methods: {classical})"
     return name.replace("_", " ")
 
 

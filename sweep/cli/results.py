@@ -188,6 +188,7 @@ def criteria(
     _plugins: Plugins = None,
 ) -> None:
     """Which criterion to trust: what choosing by each costs against the oracle, over recorded runs."""
+    from transfer_sweep.algorithms import registry
     from transfer_sweep.reports import regret
     from transfer_sweep.reports.formats import markdown
     from transfer_sweep.reports.sections import choosing
@@ -196,7 +197,7 @@ def criteria(
     if twice:
         raise SweepError(f"two files are named {twice[0]}: rename one, columns are told apart by it")
     try:
-        trials = {path.name.removesuffix(regret.SUFFIX): regret.read(path) for path in files}
+        trials = {path.name.removesuffix(regret.SUFFIX): regret.read(path, registry.names()) for path in files}
         table = choosing.across_experiments(regret.regrets(trials))
     except ValueError as error:
         raise SweepError(str(error)) from None
@@ -211,6 +212,7 @@ def stopping(
     _plugins: Plugins = None,
 ) -> None:
     """What early stopping would have saved and cost, replayed over a run that had none."""
+    from transfer_sweep.reports import selection
     from transfer_sweep.reports.formats import markdown
     from transfer_sweep.reports.ledger.ledger import FILE, Ledger
     from transfer_sweep.sweep.config import loader
@@ -220,4 +222,5 @@ def stopping(
     asha = experiment.early_stopping.model_copy(update={"scheduler": "asha"})
     with Ledger(results / experiment.name / FILE) as ledger:
         _check_criterion(criterion)
-        print(markdown.render(Replay(ledger, asha).tables(criterion or experiment.criterion)), end="")
+        chosen_by = criterion or selection.stopping_criterion_for(experiment.criterion)
+        print(markdown.render(Replay(ledger, asha).tables(chosen_by)), end="")

@@ -297,7 +297,7 @@ class Experiment(_Strict):
     seed: int = Field(0, ge=0)
     confirm: Confirm = Confirm()
     early_stopping: EarlyStopping = EarlyStopping()
-    criterion: str = selection.DEFAULT
+    criterion: str = selection.AUTO
     methods: dict[str, Annotated[tuple[MethodEntry, ...], WrapValidator(_read_entries)]]
     resources: Resources = Resources()
     proxy_a_distance: bool = Field(False, description="measure it at each trial's end, on inputs and representations")

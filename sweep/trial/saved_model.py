@@ -315,7 +315,7 @@ def choose(folder: Path, cell: str | None = None, pair: str | None = None) -> Ch
         cell=name,
         recommended="" if recommendation is None else recommendation.how,
         model=folder / model,
-        criterion=cells.criterion,
+        criterion=selection.criterion_for(cells.criterion, record["family"]),
         candidates=int(same.sum()),
         label_free=record["declared_access"] == "none"
         and trial.protocol.few is None

@@ -48,7 +48,7 @@ def test_only_the_chosen_trials_and_those_that_run_keep_their_files(tmp_path: Pa
 def _with_model(folder: Path, runs: list[small_ledger.Run], of: small_ledger.Run) -> Path:
     small_ledger.write(folder / "ledger.sqlite", runs)
     path = folder / artefacts.path_of(artefacts.MODEL, of.trial.id)
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"")
     return path
 
@@ -69,6 +69,21 @@ def test_models_of_former_plans_stay(tmp_path: Path) -> None:
         ledger.set_plan(run.trial for run in small_ledger.RUNS if run.method == "source_only")
         ArtefactPruner(ledger, tmp_path, selection.DEFAULT).prune()
     assert path.exists()
+
+
+def test_only_those_cells_wait_whose_trials_are_compared_with_others(tmp_path: Path) -> None:
+    deep, classical = small_ledger.RUNS[1], dataclasses.replace(small_ledger.RUNS[1], method="coral")
+    pending = dataclasses.replace(deep, params={"lr": 0.5}, epochs=[], state=TrialState.PENDING)
+    more = dataclasses.replace(classical, params={"lr": 0.7}, epochs=[(70, 1.0, 1), (71, 1.8, 1), (72, 2.0, 1)])
+    runs = [*small_ledger.RUNS, classical, more]
+    paths = [_with_model(tmp_path, [*runs, pending], run) for run in (deep, classical)]
+    with Ledger(tmp_path / "ledger.sqlite", write=True) as ledger:
+        ledger.set_meta("experiment", {"family": {"coral": "shallow"}})
+        ArtefactPruner(ledger, tmp_path, selection.AUTO).prune()
+        assert [path.exists() for path in paths] == [False, True]
+        ledger.set_plan(run.trial for run in runs)
+        ArtefactPruner(ledger, tmp_path, selection.AUTO).prune()
+        assert not paths[1].exists()
 
 
 def test_a_criterion_that_compares_trials_waits_for_all_of_them(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def test_regret_from_a_file_of_trials_is_that_of_the_ledger(tmp_path: Path) -> N
     write(tmp_path / "ledger.sqlite", RUNS)
     own = results.read(tmp_path / "ledger.sqlite")
     (tmp_path / "small.trials.csv.gz").write_bytes(data.trials_csv(own))
-    found = regret.regrets({"small": regret.read(tmp_path / "small.trials.csv.gz")}).set_index("criterion")
+    found = regret.regrets({"small": regret.read(tmp_path / "small.trials.csv.gz", {})}).set_index("criterion")
     assert found[["mean", "worst", "cells"]].T["information_maximization"].tolist() == [2.0, 2.0, 3]
     assert found.loc["random", "mean"] == pytest.approx(82 - 58.75)
     table = choosing.across_experiments(found.reset_index())
@@ -29,22 +29,22 @@ def test_what_is_no_file_of_trials_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.trials.csv.gz"
     pd.DataFrame({"a": [1]}).to_csv(path)
     with pytest.raises(ValueError, match="holds no trials"):
-        regret.read(path)
+        regret.read(path, {})
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(ValueError, match="damaged"):
-        regret.read(path)
+        regret.read(path, {})
     experiment(tmp_path, RUNS)
     path.write_bytes(data.trials_csv(results.read(tmp_path / "office31_small" / "ledger.sqlite")))
     trials = pd.read_csv(path)
-    assert len(regret.read(path)) == len(trials)
+    assert len(regret.read(path, {})) == len(trials)
     for protocol in ("no protocol", math.nan):
         trials.assign(protocol=protocol).to_csv(path)
         with pytest.raises(ValueError, match="damaged"):
-            regret.read(path)
+            regret.read(path, {})
     text = tmp_path / "README.md"
     text.write_text("A page\nof text\nand, with, commas\n")
     with pytest.raises(ValueError, match="damaged") as refused:
-        regret.read(text)
+        regret.read(text, {})
     assert "\n" not in str(refused.value)
 
 
@@ -57,6 +57,6 @@ def test_what_saw_labels_says_nothing_of_criteria(tmp_path: Path) -> None:
     ]
     path = experiment(tmp_path, [*RUNS, *more], label_access={"target_only": "target_train"})
     (tmp_path / "some.trials.csv.gz").write_bytes(data.trials_csv(results.read(path)))
-    found = regret.read(tmp_path / "some.trials.csv.gz")
+    found = regret.read(tmp_path / "some.trials.csv.gz", {})
     assert set(found["method"]) == {"source_only", "dann"}
     assert found["protocol"].str.contains('"few":null').all()

@@ -1,5 +1,6 @@
 """Choosing trials: by criterion, under the guard, behind the label firewall."""
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -15,7 +16,11 @@ from transfer_sweep.reports.ledger.records import EpochReport, TrialState
 
 def read(path: Path, runs: list[Run]) -> pd.DataFrame:
     write(path / "ledger.sqlite", runs)
-    with Ledger(path / "ledger.sqlite") as ledger:
+    return opened(path / "ledger.sqlite")
+
+
+def opened(path: Path) -> pd.DataFrame:
+    with Ledger(path) as ledger:
         return selection.candidates(ledger)
 
 
@@ -78,6 +83,50 @@ def test_labels_that_were_given_are_no_criterion_and_stop_nothing(table: pd.Data
     assert selection.stopping_criterion_for(selection.TARGET_LABELS) == selection.DEFAULT
     assert selection.describe(selection.DEFAULT) == selection.CRITERIA[selection.DEFAULT]
     assert "labels" in selection.describe(selection.TARGET_LABELS)
+
+
+def auto(method: str, lr: float, score: float, predicted: list[int] | None) -> Run:
+    """A trial on the first pair that information maximisation scores so, and that predicts so."""
+    return Run(method, *PAIRS[0], {"lr": lr}, [(50, score, 1.0)], predicted=predicted)
+
+
+FAMILIES = {"dann": "deep", "coral": "shallow"}
+MOST = [0, 1, 2, 2]
+"""What most trials predict here."""
+BOTH = [
+    auto("dann", 0.1, 1.0, MOST),
+    auto("dann", 0.2, 2.0, [2, 2, 0, 1]),
+    auto("coral", 0.1, 1.0, MOST),
+    auto("coral", 0.2, 2.0, [2, 2, 0, 0]),
+    auto("coral", 0.3, 1.5, [0, 1, 2, 0]),
+]
+
+
+def test_by_family_information_maximisation_chooses_deep_trials_and_agreement_on_the_pair_classical_ones(
+    tmp_path: Path,
+) -> None:
+    rows = opened(experiment(tmp_path, BOTH, family=FAMILIES))
+    chosen = selection.choose(rows, selection.AUTO)
+    assert (lr(chosen, "dann"), lr(chosen, "coral")) == ([0.2], [0.1])
+    assert chosen["score"].tolist() == [2.0, 100.0]
+    derived = selection.with_derived(rows)
+    assert selection.choose(derived, selection.AUTO)["id"].tolist() == chosen["id"].tolist()
+    assert selection.AUTO in selection.available(derived)
+    assert selection.regret(derived, selection.AUTO)["regret"].tolist() == [0.0, 0.0]
+
+
+def test_by_family_classical_trials_without_predictions_are_chosen_as_deep_ones_are(tmp_path: Path) -> None:
+    runs = [dataclasses.replace(run, predicted=None) for run in BOTH]
+    chosen = selection.choose(opened(experiment(tmp_path, runs, family=FAMILIES)), selection.AUTO)
+    assert (lr(chosen, "dann"), lr(chosen, "coral")) == ([0.2], [0.2])
+
+
+def test_by_family_rungs_compare_by_information_maximisation() -> None:
+    assert selection.stopping_criterion_for(selection.AUTO) == "information_maximization"
+    assert not selection.compares_trials(selection.AUTO, ["deep"])
+    assert selection.compares_trials(selection.AUTO, ["deep", "shallow"])
+    assert selection.criterion_for(selection.AUTO, "shallow") == "pair_ensemble"
+    assert selection.criterion_for("entropy", "shallow") == "entropy"
 
 
 def test_confirmation_runs_do_not_compete(table: pd.DataFrame) -> None:

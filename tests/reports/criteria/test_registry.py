@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[3]
 
 def test_lists_stand_in_the_order_that_reports_have_always_had() -> None:
     assert list(selection.CRITERIA) == [
+        "auto",
         "information_maximization",
         "entropy",
         "bnm",
@@ -47,6 +48,7 @@ def test_lists_stand_in_the_order_that_reports_have_always_had() -> None:
     assert every_epoch == ["information_maximization", "entropy", "bnm", "source_validation"]
     assert list(selection.ENSEMBLES) == ["ensemble", "pair_ensemble"]
     assert list(selection.RANKED) == ["mixval", "im_and_source", "ensemble_and_cluster"]
+    assert list(selection.BY_FAMILY) == ["auto"]
     assert selection.RANKED["mixval"].parts == ("mixval_intra", "mixval_inter")
 
 

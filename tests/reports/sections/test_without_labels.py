@@ -101,7 +101,7 @@ def test_archives_of_trials_and_logs_hold_no_nothingand_nothing_is_learnt_of_cri
     archive = tmp_path / "out" / "nowhere.trials.csv.gz"
     rows = list(csv.DictReader(io.StringIO(gzip.decompress(archive.read_bytes()).decode())))
     assert {r["target_accuracy"] for r in rows} == {""}
-    assert regret.read(archive).empty
+    assert regret.read(archive, {}).empty
     logs = epoch_logs.export([nowhere], tmp_path / "logs")
     assert logs
     for file in logs:

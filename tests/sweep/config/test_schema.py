@@ -33,7 +33,7 @@ def test_an_experiment_is_recorded_with_all_its_defaults(tmp_path: Path) -> None
     text = EXPERIMENT[: EXPERIMENT.index("  nearest")] + methods + EXPERIMENT[EXPERIMENT.index("profiles") :]
     recorded = loader.load(write(tmp_path, text), "long").model_dump(mode="json")
     assert json.dumps(recorded, sort_keys=True, separators=(",", ":")) == (
-        '{"checkpoint_seconds":20.0,"confirm":{"seeds":1,"settings":"chosen"},"criterion":"information_maximization",'
+        '{"checkpoint_seconds":20.0,"confirm":{"seeds":1,"settings":"chosen"},"criterion":"auto",'
         '"dataset":"offline_digits","dataset_options":{},"description":"","early_stopping":{"criterion":null,'
         '"grace":0.3333333333333333,"reduction":3.0,"scheduler":"asha"},"epochs":90,"methods":{'
         '"linear_svm":[{"C":1,"pairs":"all","samples":null}],"source_only":[{},{"dataset_options":{},"protocol":'

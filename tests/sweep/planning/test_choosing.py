@@ -18,7 +18,7 @@ from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning.choosing import draw_labels, with_labels_given
 from transfer_sweep.sweep.runner import Run, RunOptions
 
-DEFAULT = "information_maximization"
+DEFAULT = "auto"
 
 
 def _experiment(**others: Any) -> Experiment:
@@ -32,7 +32,7 @@ def _trials(*targets: str) -> list[Trial]:
 def test_labels_of_a_part_of_each_target_choose_and_a_line_says_so() -> None:
     experiment, line = with_labels_given(_experiment(), _trials("half"), Own())
     assert experiment.criterion == "target_labels"
-    assert experiment.stopping_criterion == DEFAULT
+    assert experiment.stopping_criterion == "information_maximization"
     assert "labels given of half choose" in line
     assert "\n" not in line
 

@@ -123,10 +123,12 @@ def test_two_stages_in_one_epoch_are_refused(tmp_path: Path) -> None:
 def test_a_choice_gets_as_many_whole_runs_as_wanted(tmp_path: Path, state: str, seeds: list[int]) -> None:
     """The search's own run counts, unless it was stopped early; a method without chance has nothing to confirm."""
     wanted = load_methods(
-        tmp_path, "protocol: {holdout: 0}\nconfirm: {seeds: 3}", {"dann": "{lr: 0.01}", "tca": "{mu: 1}"}
+        tmp_path,
+        "protocol: {holdout: 0}\nconfirm: {seeds: 3}\ncriterion: entropy",
+        {"dann": "{lr: 0.01}", "tca": "{mu: 1}"},
     )
     found = pd.DataFrame([row.encode() for row in plan.search(wanted)])
-    found = found.assign(position=range(len(found)), state=state, information_maximization=1.0, predicted_classes=1.0)
+    found = found.assign(position=range(len(found)), state=state, entropy=1.0, predicted_classes=1.0)
     rows = plan.confirmation(wanted, found)
     assert sorted((f"{row.pair}", row.seed) for row in rows) == [
         (p, s) for p in ("rendered-photo", "uci-photo") for s in seeds
@@ -225,8 +227,8 @@ def test_each_number_of_target_labels_makes_cells_of_its_own_and_zero_is_the_uns
     assert {few.per_class for few in _few(rows) if few is not None} == {1, 3, 5}
     confirmed = [r for r in rows if r.params["lr"] == 0.01]
     found = pd.DataFrame([row.encode() for row in confirmed])
-    found = found.assign(position=range(len(found)), state="done", information_maximization=1.0, predicted_classes=1.0)
-    again = plan.confirmation(load_methods(tmp_path, "confirm: {seeds: 2}", methods), found)
+    found = found.assign(position=range(len(found)), state="done", entropy=1.0, predicted_classes=1.0)
+    again = plan.confirmation(load_methods(tmp_path, "confirm: {seeds: 2}\ncriterion: entropy", methods), found)
     assert {row.cell for row in again} == {row.cell for row in rows}
 
 
