@@ -30,9 +30,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from transfer_sweep.reports import expected_regret, selection
 from transfer_sweep.reports import results as ledgers
-from transfer_sweep.reports import selection
 from transfer_sweep.reports.drawn_labels import ByLabels
+from transfer_sweep.reports.expected_regret import Expected
 from transfer_sweep.reports.ledger.records import Cell, Pair, Trial, canonical, planned, protocols
 from transfer_sweep.reports.results import COMPARED, Predictions, Results
 from transfer_sweep.reports.selection import AMONG_CLASSICAL, CLASSICAL, TARGET_LABELS
@@ -96,7 +97,8 @@ class Recommendation:
         """How it was chosen, in words."""
         if self.by_labels:
             return self._how_by_labels
-        chosen_by, compared_by = (name.replace("_", " ") for name in (self.chosen_by, self.compared_by))
+        chosen_by = criterion_name(self.chosen_by if self.of_all else selection.criterion_for(self.chosen_by, "deep"))
+        compared_by = criterion_name(self.compared_by)
         if self.methods == 1:
             return f"the trial of the only method that competes by {chosen_by}"
         kind = "methods" if self.of_all else "deep methods"
@@ -113,6 +115,11 @@ class Recommendation:
         if self.methods == 1:
             return f"the trial of the only method {by}"
         return f"of the trials of {self.methods} methods the best {by}"
+
+    @property
+    def expected(self) -> Expected:
+        """The regret to expect of it, from how far it agrees with other choices; NaN where labels chose it."""
+        return expected_regret.expected(math.nan if self.by_labels else self.agreement)
 
     @property
     def shift_of_classes(self) -> float:

@@ -120,6 +120,7 @@ class Results:
         controls: the trials that tell what a method gains from what batch norm does.
         outdated: how many trials are left out because an earlier version of their method made them.
         drawn: target → the labels that were drawn of it to choose by; empty where none were.
+        ensembles: what the driver measured of each pair's, see :mod:`transfer_sweep.reports.ensembles`.
     """
 
     name: str
@@ -137,6 +138,7 @@ class Results:
     controls: Controls
     outdated: int = 0
     drawn: Mapping[str, Drawn] = field(default_factory=dict)
+    ensembles: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def citations(self) -> dict[str, str]:
@@ -330,6 +332,7 @@ def read_open(ledger: Ledger, criterion: str | None = None, everything: bool = F
         controls,
         len(outdated),
         drawn,
+        ledger.meta("ensembles", {}),
     )
 
 

@@ -259,7 +259,7 @@ def with_derived(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataF
     """
     if "logits" not in candidates:
         return candidates
-    rows = _competing(candidates)
+    rows = competing(candidates)
     found = {name: values(rows, name) for name in _FROM_LOGITS} | dict(_compared(rows))
     if by_labels(criterion) and compares_trials(criterion):
         found[criterion] = values(rows, criterion)
@@ -303,7 +303,7 @@ def choose(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataFrame:
     """
     if criterion != ORACLE and not known(criterion):
         raise plugins.unknown(plugins.Kind.CRITERIA, criterion, CRITERIA)
-    rows = _competing(candidates)
+    rows = competing(candidates)
     rows = rows.assign(selection=criterion, score=scores(rows, criterion))
     if by_labels(criterion):
         rows = rows.loc[scores(rows, DEFAULT).sort_values(ascending=False, kind="stable").index]
@@ -311,7 +311,7 @@ def choose(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataFrame:
     return order.groupby(CELL, sort=False).head(1).sort_values(["position", "id"], kind="stable")
 
 
-def _competing(candidates: pd.DataFrame) -> pd.DataFrame:
+def competing(candidates: pd.DataFrame) -> pd.DataFrame:
     """The trials that compete, in plan order: the eligible ones of one seed a cell."""
     rows = eligible(candidates).sort_values(["position", "id"], kind="stable")
     return rows[rows["seed"] == rows.groupby(CELL)["seed"].transform("first")]
@@ -524,7 +524,7 @@ def regret(candidates: pd.DataFrame, criterion: str = DEFAULT) -> pd.DataFrame:
     wanted = {*_CHOSEN_FROM, DEFAULT, criterion, *parts_of(criterion)}
     candidates = candidates[[name for name in candidates if name in wanted]]
     picked = choose(candidates, criterion).set_index(CELL)["target_accuracy"].rename("chosen")
-    best = _competing(candidates).groupby(CELL)["target_accuracy"].max().rename("oracle")
+    best = competing(candidates).groupby(CELL)["target_accuracy"].max().rename("oracle")
     table = pd.concat([picked, best], axis=1)
     table["regret"] = table["oracle"] - table["chosen"]
     return table.join(eligible(candidates).groupby(CELL).size().rename("trials")).reset_index()

@@ -298,6 +298,8 @@ class RecordedExperiment:
 
         Columns: ``source``, ``target``, ``method``, ``backbone``, ``params`` (a dict), ``how`` it was chosen (a text),
         ``score``, ``agreement`` (percent of target samples on which the other methods' choices say the same),
+        ``expected_regret`` and ``expected_regret_at_most`` (in points, known without labels; nine in ten pairs stay
+        below it),
         ``accuracy`` and ``regret`` to the best trial of any method (in points; NaN without labels, and where they
         chose), ``collapsed`` (whether it predicts at most half of the classes), ``cell`` (for :meth:`load_model`) and
         ``trial``.
@@ -315,6 +317,8 @@ class RecordedExperiment:
             "how",
             "score",
             "agreement",
+            "expected_regret",
+            "expected_regret_at_most",
             "accuracy",
             "regret",
         )
@@ -327,6 +331,7 @@ class RecordedExperiment:
                 each.how,
                 each.score,
                 each.agreement,
+                *each.expected,
                 each.accuracy,
                 each.regret,
                 each.collapsed,

@@ -25,7 +25,7 @@ from transfer_sweep.sweep.engine.cluster import Cluster
 from transfer_sweep.sweep.engine.passes import Engine, PassEnd, TimeBudget
 from transfer_sweep.sweep.engine.tuner import MAX_FAILURES
 from transfer_sweep.sweep.errors import SweepError
-from transfer_sweep.sweep.planning import strategies, trials
+from transfer_sweep.sweep.planning import ensembles, strategies, trials
 from transfer_sweep.sweep.planning.choosing import draw_labels, with_labels_given
 from transfer_sweep.sweep.planning.data import DataRecord, dataset_of
 from transfer_sweep.sweep.planning.filters import Filter
@@ -157,6 +157,7 @@ class Run:
                 options.cache,
                 options.tensorboard,
             )
+            ran = False
             while True:
                 plan, controls = strategies.grid(experiment, self.search, ledger, self._given_up)
                 self._controls = {trial.id for chosen, own in controls.items() if self._wanted(chosen) for trial in own}
@@ -167,11 +168,14 @@ class Run:
                 if self._interrupted or self._out_of_time or not self._missing(plan, ledger.states()):
                     break
                 self._pass(ledger, engine, plan)
+                ran = True
                 remove_checkpoints(ledger, storage)
             ledger.set_plan(plan)  # what an interruption left running is pending again
             remove_checkpoints(ledger, storage)
             remove_unfinished(self.folder)
             final = ledger.states()
+            if ran:
+                ensembles.record(ledger, self.dataset)
         counts = Counter(final[trial.id] for trial in plan if self._wanted(trial))
         unfinished = bool(self._missing(plan, final))
         return Outcome(counts, self._interrupted and unfinished, self._out_of_time and unfinished)

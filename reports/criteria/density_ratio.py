@@ -21,10 +21,9 @@ _FEW = 2 * _HELD_OUT  # with fewer samples of a domain nothing is held out
 def density_ratio(source: NDArray[Any], target: NDArray[Any], at: NDArray[Any]) -> NDArray[np.float64]:
     """The density ratio w(x) = p_target(x) / p_source(x) of features, by logistic regression between the domains.
 
-    Its penalty is the strongest from which on a weaker one makes a held-out quarter of both domains less likely; then it
-    is fitted to all. It looks at most at :data:`~.subsample.MOST` samples of a domain. Source: Bickel et al. 2007,
-    Discriminative Learning for Differing Training and Test Distributions, ICML; that the penalty is chosen by
-    likelihood, as Sugiyama et al. 2012, Density Ratio Estimation in Machine Learning, chapter 4.
+    Its penalty is the strongest from which on a weaker one makes a held-out quarter of both domains less likely; then
+    it is fitted to all. It looks at most at :data:`~.subsample.MOST` samples of a domain. Source: Bickel et al. 2007,
+    Discriminative Learning for Differing Training and Test Distributions, ICML; how the penalty is chosen is ours.
 
     Args:
         source, target: (n_s, d) and (n_t, d) features of both domains.

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator
 
-from transfer_sweep.reports import recommendation, selection
+from transfer_sweep.reports import ensembles, recommendation, selection
 from transfer_sweep.reports.document.elements import Block, Cell, Heading, Table
 from transfer_sweep.reports.document.text import (
     MISSING,
@@ -18,6 +18,7 @@ from transfer_sweep.reports.document.text import (
     percent,
 )
 from transfer_sweep.reports.drawn_labels import ByLabels
+from transfer_sweep.reports.expected_regret import Expected
 from transfer_sweep.reports.ledger.records import Pair
 from transfer_sweep.reports.recommendation import ANY, DEEP, TOO_FAR, Choice, Recommendation
 from transfer_sweep.reports.results import METHOD, Results
@@ -39,6 +40,7 @@ def blocks(context: Context) -> Iterator[Block]:
         return
     yield Heading(2, "Recommended")
     yield _prose(context.results, found)
+    yield from expectations(found)
     yield table(context.results, found)
     yield from warnings(found)
 
@@ -75,6 +77,7 @@ def table(results: Results, found: dict[Pair, Recommendation]) -> Table:
     by_labels = selection.by_labels(results.criterion)
     # Where labels chose that accuracy is measured on, the score is the accuracy.
     accuracies = results.criterion != TARGET_LABELS and any(not math.isnan(each.accuracy) for each in found.values())
+    with_ensembles = False
     rows: list[list[Cell | str]] = []
     for pair, each in found.items():
         key = tuple(parts.loc[each.trial.id])
@@ -85,8 +88,16 @@ def table(results: Results, found: dict[Pair, Recommendation]) -> Table:
             params_text(each.trial.params, params[key].varied) or "defaults",
             f"{criterion_name(each.compared_by)} {score}" if several else score,
             percent(each.agreement),
+            expected_text(each.expected),
         ]
         rows.append([*row, percent(each.accuracy), percent(each.regret)] if accuracies else row)
+        own, together = results.predictions(each.trial.id), ensembles.of_pair(results, pair)
+        if own is not None and together is not None:
+            row = ["", f"ensemble of {counted(len(together.members), 'trial')}", MISSING, MISSING]
+            row += [percent(together.agreement(own.classes)), MISSING]
+            right = ensembles.accuracy(results, pair, together)
+            rows.append([*row, percent(right), MISSING] if accuracies else row)
+            with_ensembles = True
     compared_by = next(iter(found.values())).compared_by
     headers = [
         "pair",
@@ -94,12 +105,19 @@ def table(results: Results, found: dict[Pair, Recommendation]) -> Table:
         "params",
         "score" if several else _by_labels_name(compared_by) if by_labels else criterion_name(compared_by),
         "agreement, %",
+        "expected regret, points",
         *(["target accuracy, %", "regret, points"] if accuracies else []),
     ]
     notes = [
         "Agreement: on how many target samples the method predicts what another method's chosen trial does, the mean "
         "over the others."
     ]
+    if with_ensembles:
+        notes.append(
+            "Ensemble: the mean softmax of the best quarter of the trials by what methods are compared by, which is no "
+            "recommendation; its agreement is with the recommended trial. Its accuracy is known where the samples that "
+            "trials adapt to are the scored ones, and their run has ended."
+        )
     if by_labels:
         notes.append(beside_labels(results.criterion))
     if accuracies:
@@ -108,7 +126,30 @@ def table(results: Results, found: dict[Pair, Recommendation]) -> Table:
             "Accuracy is of this one trial; regret is to the best trial of any method that sees no target label. Both "
             f"use {others}."
         )
-    return Table("The trial to use on each pair", headers, rows, "lllrr" + "rr" * accuracies, notes)
+    return Table("The trial to use on each pair", headers, rows, "lllrrr" + "rr" * accuracies, notes)
+
+
+def expectations(found: dict[Pair, Recommendation]) -> Iterator[str]:
+    """What the recommendations may cost, without a label; nothing where that is not known."""
+    known = [each.expected for each in found.values() if not math.isnan(each.expected.mean)]
+    if not known:
+        return
+    mean = percent(sum(each.mean for each in known) / len(known))
+    if len(known) == 1:
+        text = f"{mean} points below the best trial, and in nine of ten such cases at most {percent(known[0].most)}"
+    else:
+        text = f"{mean} points below a pair's best trial on average; nine in ten such pairs stay below what is in brackets"
+    yield (
+        f"**Expected regret, known without labels: {text}.** The more methods disagree, the more there is to lose; "
+        "`docs/selection.md` says how this was calibrated, and on what it was tested."
+    )
+
+
+def expected_text(expected: Expected) -> str:
+    """``1.9 (≤ 4.8)``: on average, and what nine in ten stay below; or a dash."""
+    if math.isnan(expected.mean):
+        return MISSING
+    return f"{percent(expected.mean)} (≤ {percent(expected.most)})"
 
 
 def warnings(found: dict[Pair, Recommendation]) -> Iterator[str]:

@@ -150,7 +150,7 @@ def _answer(folder: Path, dataset: OwnDataset) -> None:
     from transfer_sweep.reports import results as experiments
     from transfer_sweep.reports.formats import Format
     from transfer_sweep.reports.ledger.ledger import FILE
-    from transfer_sweep.reports.sections.recommendation import ranking, warnings
+    from transfer_sweep.reports.sections.recommendation import expectations, ranking, warnings
     from transfer_sweep.sweep.trial import predictions
 
     found = experiments.read(folder / FILE)
@@ -160,6 +160,8 @@ def _answer(folder: Path, dataset: OwnDataset) -> None:
     for pair, answer in recommended.items():
         _print(ranking(found, pair))
         say(f"recommended: {answer.cell.name}, {answer.how}", out)
+        for expectation in expectations({pair: answer}):
+            say(expectation.replace("**", ""), out)
         for warning in warnings({pair: answer}):
             say(warning.replace("**", ""), out)
         names = dataset.sample_names(pair.target)
