@@ -128,7 +128,7 @@ def regrets(path: Path) -> pd.DataFrame:
     for pair, rows, choices in of_file(path) if path.name.endswith(regret.SUFFIX) else of_ledger(path):
         accuracies, best = choices["target_accuracy"], rows["target_accuracy"].max()
         usable = {rule: rank for rule, rank in RULES.items() if QUARTER in choices or "quarter" not in rule}
-        picked = {rule: accuracies[rank(choices).idxmax()] for rule, rank in usable.items()}
+        picked = {rule: accuracies.iloc[int(rank(choices).argmax())] for rule, rank in usable.items()}
         found[pair] = {rule: best - picked.get(rule, np.nan) for rule in RULES} | {
             "a random method": best - accuracies.mean()
         }

@@ -59,7 +59,7 @@ class OfficeCaltech10Styles(Dataset):
 
         if self.cache is None:
             return Domain(domain, Samples(build(), labels))
-        key = content_key("styles", VERSION, domain, hashlib.sha256(pixels).hexdigest())
+        key = content_key("styles", VERSION, domain, hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest())
         return Domain(domain, Samples(cached_array(self.cache, key, build), labels))
 
     def from_picture(self, picture: Image.Image, domain: str) -> NDArray[np.uint8]:

@@ -53,7 +53,8 @@ class Ensemble:
     @property
     def classes(self) -> NDArray[np.intp]:
         """(n,) what it predicts."""
-        return self.probabilities.argmax(axis=1)
+        classes: NDArray[np.intp] = self.probabilities.argmax(axis=1)
+        return classes
 
     def agreement(self, classes: NDArray[np.integer]) -> float:
         """The percentage of samples of which it predicts these (n,) classes."""

@@ -97,8 +97,8 @@ class Recommendation:
         """How it was chosen, in words."""
         if self.by_labels:
             return self._how_by_labels
-        chosen_by = criterion_name(self.chosen_by if self.of_all else selection.criterion_for(self.chosen_by, "deep"))
-        compared_by = criterion_name(self.compared_by)
+        of_cells = self.chosen_by if self.of_all else selection.criterion_for(self.chosen_by, "deep")
+        chosen_by, compared_by = (selection.in_words(name) for name in (of_cells, self.compared_by))
         if self.methods == 1:
             return f"the trial of the only method that competes by {chosen_by}"
         kind = "methods" if self.of_all else "deep methods"

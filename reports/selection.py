@@ -220,6 +220,14 @@ def by_labels(criterion: str) -> bool:
     return criterion == TARGET_LABELS or ByLabels.parse(criterion) is not None
 
 
+def in_words(name: str) -> str:
+    """A criterion, ``target_labels`` or ``oracle`` as prose has it; of one by family, what it stands for, too."""
+    if name in BY_FAMILY:
+        deep, classical = (in_words(criterion_for(name, family)) for family in ("", CLASSICAL))
+        return f"{name} ({deep}; classical methods: {classical})"
+    return name.replace("_", " ")
+
+
 def compares_trials(criterion: str, families: Iterable[str] = ("", CLASSICAL)) -> bool:
     """Whether a trial's value by a criterion depends on other trials, so that each new one may change a choice.
 

@@ -85,10 +85,7 @@ def beside_labels(criterion: str) -> str:
 
 def criterion_name(name: str) -> str:
     """A criterion as prose has it."""
-    if name in selection.BY_FAMILY:
-        deep, classical = (criterion_name(selection.criterion_for(name, each)) for each in ("", selection.CLASSICAL))
-        return f"{name} ({deep}; classical methods: {classical})"
-    return name.replace("_", " ")
+    return selection.in_words(name)
 
 
 def seeds(number: int) -> str:

@@ -77,6 +77,7 @@ def table(results: Results, found: dict[Pair, Recommendation]) -> Table:
     by_labels = selection.by_labels(results.criterion)
     # Where labels chose that accuracy is measured on, the score is the accuracy.
     accuracies = results.criterion != TARGET_LABELS and any(not math.isnan(each.accuracy) for each in found.values())
+    expecting = any(not math.isnan(each.expected.mean) for each in found.values())
     with_ensembles = False
     rows: list[list[Cell | str]] = []
     for pair, each in found.items():
@@ -88,13 +89,13 @@ def table(results: Results, found: dict[Pair, Recommendation]) -> Table:
             params_text(each.trial.params, params[key].varied) or "defaults",
             f"{criterion_name(each.compared_by)} {score}" if several else score,
             percent(each.agreement),
-            expected_text(each.expected),
+            *([expected_text(each.expected)] if expecting else []),
         ]
         rows.append([*row, percent(each.accuracy), percent(each.regret)] if accuracies else row)
         own, together = results.predictions(each.trial.id), ensembles.of_pair(results, pair)
         if own is not None and together is not None:
             row = ["", f"ensemble of {counted(len(together.members), 'trial')}", MISSING, MISSING]
-            row += [percent(together.agreement(own.classes)), MISSING]
+            row += [percent(together.agreement(own.classes)), *([MISSING] if expecting else [])]
             right = ensembles.accuracy(results, pair, together)
             rows.append([*row, percent(right), MISSING] if accuracies else row)
             with_ensembles = True
@@ -105,7 +106,7 @@ def table(results: Results, found: dict[Pair, Recommendation]) -> Table:
         "params",
         "score" if several else _by_labels_name(compared_by) if by_labels else criterion_name(compared_by),
         "agreement, %",
-        "expected regret, points",
+        *(["expected regret, points"] if expecting else []),
         *(["target accuracy, %", "regret, points"] if accuracies else []),
     ]
     notes = [
@@ -126,7 +127,7 @@ def table(results: Results, found: dict[Pair, Recommendation]) -> Table:
             "Accuracy is of this one trial; regret is to the best trial of any method that sees no target label. Both "
             f"use {others}."
         )
-    return Table("The trial to use on each pair", headers, rows, "lllrrr" + "rr" * accuracies, notes)
+    return Table("The trial to use on each pair", headers, rows, "lllrr" + "r" * expecting + "rr" * accuracies, notes)
 
 
 def expectations(found: dict[Pair, Recommendation]) -> Iterator[str]:
@@ -138,7 +139,7 @@ def expectations(found: dict[Pair, Recommendation]) -> Iterator[str]:
     if len(known) == 1:
         text = f"{mean} points below the best trial, and in nine of ten such cases at most {percent(known[0].most)}"
     else:
-        text = f"{mean} points below a pair's best trial on average; nine in ten such pairs stay below what is in brackets"
+        text = f"{mean} points below a pair's best trial on average; nine in ten stay below what is in brackets"
     yield (
         f"**Expected regret, known without labels: {text}.** The more methods disagree, the more there is to lose; "
         "`docs/selection.md` says how this was calibrated, and on what it was tested."

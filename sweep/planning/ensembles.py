@@ -29,7 +29,9 @@ def _of(found: Results, pair: Pair, dataset: Dataset) -> dict[str, Any] | None:
     if together is None:
         return None
     target = dataset.load(pair.target)
-    known = target.train.labelled
+    known = target.train.labelled.copy()
+    if (drawn := found.drawn.get(pair.target)) is not None:
+        known[list(drawn.rows)] = False
     if target.test is not None or len(known) != len(together.classes) or not known.any():
         return None
     right = accuracy(together.probabilities[known], target.train.labels[known])

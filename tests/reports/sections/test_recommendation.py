@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tests.support.shown_tables import column, row
 from tests.support.small_ledger import RUNS, Run, experiment, without_labels
-from transfer_sweep.reports import recommendation, report, results
+from transfer_sweep.reports import ensembles, recommendation, report, results
+from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import Pair
 from transfer_sweep.reports.sections import recommendation as section
 
@@ -41,6 +42,37 @@ def test_it_is_said_how_the_trial_was_chosen_and_what_it_cost(tmp_path: Path) ->
     text = report.render([experiment(tmp_path, RUNS_OF_A_PAIR, family=FAMILIES)])
     assert "of those of 2 deep methods the best by information maximization" in text
     assert "20.0 points below the best trial of these methods on average" in text  # coral's 90
+
+
+def test_what_a_recommendation_may_cost_is_said_without_labels(tmp_path: Path) -> None:
+    own = results.read(experiment(tmp_path, without_labels(RUNS_OF_A_PAIR, "webcam"), family=FAMILIES))
+    found = recommendation.recommend(own)
+    (text,) = section.expectations(found)
+    expected = found[AW].expected  # others predict otherwise for 62.5 % of the samples
+    assert f"{expected.mean:.1f} points below the best trial" in text
+    assert f"at most {expected.most:.1f}" in text
+    table = section.table(own, found)
+    assert column(table, "expected regret, points")[0] == f"{expected.mean:.1f} (≤ {expected.most:.1f})"
+
+
+def test_the_ensemble_of_the_best_quarter_stands_beside_the_recommended_trial(tmp_path: Path) -> None:
+    best = [replace(RUN, params={"lr": float(i)}, epochs=[(50, 2.0, 1.0)], predicted=[0, 1, 1, 1]) for i in range(2)]
+    others = [replace(RUN, params={"lr": float(i)}, epochs=[(50, 1.0, 1.0)]) for i in range(2, 5)]
+    path = experiment(tmp_path, [*RUNS_OF_A_PAIR, *best, *others], family=FAMILIES)  # 7 deep ones: two vote
+    with Ledger(path, write=True) as ledger:
+        measured = ensembles.Measured([run.trial.id for run in best], 61.0)
+        ledger.set_meta(ensembles.META, {"amazon-webcam": measured._asdict()})
+    own = results.read(path)
+    together = ensembles.of_pair(own, AW)
+    assert together is not None
+    assert together.members == tuple(run.trial.id for run in best)
+    assert together.classes.tolist() == [0, 1, 1, 1]
+    shown = section.table(own, recommendation.recommend(own)).rows[1]
+    assert shown == ["", "ensemble of 2 trials", "–", "–", "100.0", "–", "61.0", "–"]
+    with Ledger(path, write=True) as ledger:
+        ledger.set_meta(ensembles.META, {"amazon-webcam": {"members": ["another"], "accuracy": 61.0}})
+    own = results.read(path)
+    assert section.table(own, recommendation.recommend(own)).rows[1][-2] == "–"
 
 
 def test_methods_are_ranked_and_those_that_cannot_be_compared_come_last(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ def test_without_labels_no_oracle_no_regret_and_no_nothingis_shown(nowhere: Path
     text = report.render([nowhere], form)
     text = re.sub(r"<(script|style)>.*?</\1>", "", text, flags=re.DOTALL)  # those of every page
     assert "No labels are known of the target domains webcam, dslr" in text
+    text = re.sub("[Ee]xpected regret", "", text)  # which needs none
     for word in ("oracle", "regret", "confusion", "arget accuracy", "Gain over", "gap", "best over epochs", "random"):
         assert word not in text
     assert "mportance" not in text
@@ -122,7 +123,7 @@ def test_where_some_targets_have_labels_only_their_pairs_have_accuracies(mixed: 
     assert "No labels are known of the target domain dslr" in text
     assert "best average target accuracy over the 2 pairs with target labels, 80.0 %" in text
     assert "over 2 cells with a choice" in text
-    assert "| webcam → dslr   | dann     | lr 0.01" in text
+    assert re.search(r"\| webcam → dslr +\| dann +\| lr 0.01", text)
 
 
 def test_labels_elsewhere_change_no_other_number(tmp_path: Path, small: Path) -> None:
