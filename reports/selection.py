@@ -345,12 +345,8 @@ def values(rows: pd.DataFrame, criterion: str) -> pd.Series:
     drawn = ByLabels.parse(criterion)
     if drawn is not None:
         return rows[criterion] if criterion in rows else _by_drawn(rows, drawn)
-    if criterion in RANKED:
-        cells = [rows[name] for name in CELL]
-        ranks = [scores(rows, part).groupby(cells).rank(pct=True).to_numpy() for part in parts_of(criterion)]
-        return pd.Series(RANKED[criterion].compute(ranks), index=rows.index)
-    if criterion in BY_FAMILY:
-        return _by_family(rows, BY_FAMILY[criterion])
+    if criterion in RANKED or criterion in BY_FAMILY:
+        return _combined(rows, criterion)
     if criterion in ENSEMBLES and criterion not in rows:
         return _compared(rows)[criterion]
     recorded = rows[criterion]
@@ -363,15 +359,16 @@ def values(rows: pd.DataFrame, criterion: str) -> pd.Series:
     return pd.Series(later, index=rows.index, dtype=float)
 
 
-def _by_family(rows: pd.DataFrame, criterion: ByFamily) -> pd.Series:
-    """A value for each trial by what chooses in its cell; by :data:`DEFAULT` where no trial of the cell has one."""
+def _combined(rows: pd.DataFrame, criterion: str) -> pd.Series:
+    """The mean of ranks; or by family what chooses in a trial's cell, :data:`DEFAULT` where no trial there has it."""
+    cells = [rows[name] for name in CELL]
+    if criterion in RANKED:
+        ranks = [scores(rows, part).groupby(cells).rank(pct=True).to_numpy() for part in parts_of(criterion)]
+        return pd.Series(RANKED[criterion].compute(ranks), index=rows.index)
     found = pd.Series(math.nan, index=rows.index)
-    classical = rows["family"] == CLASSICAL
-    for part, own in ((criterion.deep, ~classical), (criterion.shallow, classical)):
-        if own.any():
-            found = found.mask(own, values(rows, part))
-    unknown = found.isna().groupby([rows[name] for name in CELL]).transform("all")
-    return found.mask(unknown, rows[DEFAULT])
+    for family, of_family in rows.groupby("family").groups.items():
+        found[of_family] = values(rows, criterion_for(criterion, str(family)))[of_family]
+    return found.mask(found.isna().groupby(cells).transform("all"), rows[DEFAULT])
 
 
 def _from_logits(path: str, criterion: TrialCriterion) -> float | None:

@@ -147,7 +147,7 @@ def test_a_choice_has_controls_where_batch_norm_sees_the_target_which_methods_sh
         "adabn": "{lr: 0.01}",
         "tca": "{}",
     }
-    wanted = load_methods(tmp_path, "confirm: {seeds: 2}", methods)
+    wanted = load_methods(tmp_path, "confirm: {seeds: 2}\ncriterion: information_maximization", methods)
 
     def controls(wanted: Experiment) -> dict[str, list[Trial]]:
         found = pd.DataFrame([row.encode() for row in plan.search(wanted)])
