@@ -152,7 +152,11 @@ def test_a_choice_has_controls_where_batch_norm_sees_the_target_which_methods_sh
     def controls(wanted: Experiment) -> dict[str, list[Trial]]:
         found = pd.DataFrame([row.encode() for row in plan.search(wanted)])
         found = found.assign(
-            position=range(len(found)), state="done", information_maximization=1.0, predicted_classes=1.0
+            position=range(len(found)),
+            state="done",
+            family="deep",
+            information_maximization=1.0,
+            predicted_classes=1.0,
         )
         return {
             chosen.method: own
