@@ -162,17 +162,19 @@ class Algorithm(ABC):
         raise NotImplementedError
 
     @classmethod
-    def control(cls, params: Params, backbone: str, training: str) -> Params | None:
-        """Params of ``source_only`` with which it does all that this method does but for its loss of the domains.
+    def control(cls, params: Params, backbone: str, training: str) -> tuple[str, Mapping[str, Any]] | None:
+        """The method with the same batch-norm statistics of both domains, and no loss of them: its name and its params.
 
-        What that gains over ``source_only`` as it is, batch norm gains by seeing the target, and not the method.
+        What that gains over ``source_only`` as it is, batch norm gains by seeing the target, and not the method. It has
+        the shared hyperparameters, and nothing else of the method: neither balanced batches, nor augmentation, nor
+        several steps in one.
 
         Args:
             params: the method's.
             backbone, training: of its protocol.
 
         Returns:
-            The shared hyperparameters; None where batch norm sees no target, by default.
+            None where batch norm sees no target, by default.
         """
         return None
 

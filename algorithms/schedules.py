@@ -15,11 +15,11 @@ def learning_rate_factor(
     """What the learning rate is multiplied with at ``progress``.
 
     ``ganin``: (1 + αp)^−β (Ganin 2016, section 5.2, with α = 10, β = 0.75); ``cosine``: (1 + cos πp) / 2
-    (Loshchilov 2017, eq. 5, one cycle down to zero); ``step``: ½ to the power of ⌊p / step⌋ (Long 2018's code on
-    digits, every 5 to 6 of 10 epochs); ``constant``: 1.
+    (Loshchilov 2017, eq. 5, one cycle down to zero); ``step``: decay to the power of ⌊p / step⌋ (Long 2018's
+    code on digits: ½, every 5 to 6 of 10 epochs); ``constant``: 1.
     """
     if schedule == "step":
-        return 0.5 ** math.floor(progress / step + 1e-9)
+        return float(decay ** math.floor(progress / step + 1e-9))  # 0.3 / 0.1 is a little less than 3
     if schedule == "ganin":
         return float((1.0 + alpha * progress) ** -beta)
     if schedule == "cosine":

@@ -274,9 +274,11 @@ class DrawnOptions(Options):
 
     @model_validator(mode="before")
     @classmethod
-    def _where_something_is_drawn(cls, given: dict[str, Any]) -> dict[str, Any]:
+    def _where_something_is_drawn(cls, given: Any) -> Any:
         # What decides nothing changes no identity.
-        return given if given.get("train") else {**given, "draw": "fixed"}
+        if not isinstance(given, Mapping) or given.get("train"):
+            return given
+        return {**given, "draw": "fixed"}
 
 
 class Dataset(ABC):

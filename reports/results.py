@@ -501,7 +501,13 @@ def _with_gains(records: pd.DataFrame) -> pd.DataFrame:
     that is known: where no control is needed, all is the method's.
     """
     accuracy = "target_accuracy_mean"
-    lower = records[records["method"] == "source_only"]
+    # With target statistics in its batch norms, source_only is a control and no baseline.
+    lower = records[
+        [
+            r["method"] == "source_only" and "batch_norm_domains" not in json.loads(r["params"])
+            for r in dicts(records[["method", "params"]])
+        ]
+    ]
     upper = records[(records["method"] == "target_only") & (records["source"] == records["target"])]
     same_pair = [*SAME_INPUT, "few", "source", "target"]
     lower = lower.drop_duplicates(same_pair).set_index(same_pair)

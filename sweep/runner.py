@@ -17,7 +17,7 @@ from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.reports import drawn_labels
 from transfer_sweep.reports.ledger.artefacts import remove_unfinished
 from transfer_sweep.reports.ledger.ledger import FILE, Ledger
-from transfer_sweep.reports.ledger.records import Pair, Trial, TrialState
+from transfer_sweep.reports.ledger.records import Trial, TrialState, planned
 from transfer_sweep.sweep import code_record, environment
 from transfer_sweep.sweep.config.schema import Experiment
 from transfer_sweep.sweep.engine.checkpoint_storage import open_storage, remove_checkpoints
@@ -140,8 +140,8 @@ class Run:
         drawn = draw_labels(experiment, self.search, self.dataset)
         with Ledger(self.folder / FILE, write=True) as ledger:
             if options.fresh:
-                ledger.forget(ledger.ids(self._is_of_plan))
-            for line in code_record.changed(ledger, experiment.methods):
+                ledger.forget(self._of_plan(ledger))
+            for line in code_record.changed(ledger, trials.with_controls(experiment)):
                 self._say(line)
             self._record(ledger)
             self._data.check(ledger, self.wanted())  # data that changed is said before "done", too
@@ -174,7 +174,7 @@ class Run:
             remove_checkpoints(ledger, storage)
             remove_unfinished(self.folder)
             final = ledger.states()
-            if ran:
+            if ran and not (self._interrupted or self._out_of_time):
                 ensembles.record(ledger, self.dataset)
         counts = Counter(final[trial.id] for trial in plan if self._wanted(trial))
         unfinished = bool(self._missing(plan, final))
@@ -246,13 +246,22 @@ class Run:
     def _say(self, text: str) -> None:
         self.console.print(text, markup=False, soft_wrap=True)
 
-    def _is_of_plan(self, method: str, pair: Pair) -> bool:
-        return method in {*self.experiment.methods, trials.CONTROL} and self.options.only.keeps(method, pair)
+    def _of_plan(self, ledger: Ledger) -> list[str]:
+        """The ids of trials that are part of this run, of former plans too; and of the controls of those."""
+        own = [
+            trial.id
+            for trial in planned(ledger.trials(everything=True))
+            if trial.role != "control"
+            and trial.method in self.experiment.methods
+            and self.options.only.keeps(trial.method, trial.pair)
+        ]
+        controls = ledger.meta("controls", {})
+        return list(dict.fromkeys([*own, *(key for trial in own for key in controls.get(trial, []))]))
 
     def _wanted(self, trial: Trial) -> bool:
-        if trial.role == "control":
-            return trial.id in self._controls
-        return self.options.only.keeps(trial.method, trial.pair)
+        if trial.id in self._controls:
+            return True
+        return trial.role != "control" and self.options.only.keeps(trial.method, trial.pair)
 
     def _missing(self, plan: Sequence[Trial], states: Mapping[str, TrialState]) -> list[Trial]:
         return [t for t in plan if self._wanted(t) and not states[t.id].finished and t.id not in self._given_up]
@@ -273,5 +282,5 @@ class Run:
         )
         ledger.set_meta("profile", self.experiment.profile)
         ledger.add_environment(
-            environment.record(self.options.arguments) | code_record.code_digests(self.experiment.methods)
+            environment.record(self.options.arguments) | code_record.code_digests(trials.with_controls(self.experiment))
         )

@@ -89,8 +89,8 @@ class DeepParams(Params):
         "joint",
         before="joint",
         description="what batch norm sees. joint: both domains in one batch (Long 2017's code); separate: each "
-        "domain's batch by itself, both in the running statistics (Long 2018's code); source: the source alone, "
-        "whose running statistics normalise the target, too",
+        "domain's batch by itself, both in the running statistics (Long 2018's code); source: the source alone (and "
+        "a few labels of the target, where methods learn from them), whose running statistics normalise the target, too",
     )
     dropout: float = Field(0.5, ge=0, lt=1, description="in the bottleneck (Srivastava 2014: 0.5)")
     backbone_lr: float = Field(0.1, ge=0, le=10, description="× lr for a pretrained backbone (Long 2015: 1/10)")
@@ -138,6 +138,8 @@ class DeepMethod(Algorithm):
         nets: every module that is trained or saved: ``network`` and the auxiliary ones, by name.
         epoch: epochs done.
         class_balanced: whether source batches hold each class equally often (associative loss needs it).
+        controlled_by: the method whose batch norms predict as this one's do: ``source_only`` in its mode, or ``adabn``
+            where predictions are made with the target's statistics alone.
         uses_target: whether a target batch passes through the network in a step; without it none is drawn.
     """
 
@@ -145,6 +147,7 @@ class DeepMethod(Algorithm):
     semi_supervised = True
     params_type = DeepParams
     class_balanced: ClassVar[bool] = False
+    controlled_by: ClassVar[Literal["source_only", "adabn"]] = "source_only"
     uses_target: ClassVar[bool] = True
     params: DeepParams
 
@@ -178,7 +181,7 @@ class DeepMethod(Algorithm):
 
         Args:
             source: labelled batch.
-            target: (n, …) inputs of an unlabelled batch of the same size (empty where ``uses_target`` is False).
+            target: (n, …) inputs of an unlabelled batch of the same size (empty where ``draws_target`` is False).
             progress: p ∈ [0, 1) over the full budget.
         """
         raise NotImplementedError
@@ -206,13 +209,18 @@ class DeepMethod(Algorithm):
         return {}
 
     @classmethod
-    def control(cls, params: Params, backbone: str, training: str) -> Params | None:
-        """None where the method draws no target, or the network has no batch norm that sees it."""
+    def control(cls, params: Params, backbone: str, training: str) -> tuple[str, Mapping[str, Any]] | None:
+        """None where no target passes through the network's batch norms, or it has none that learns."""
         assert isinstance(params, DeepParams)
-        sees_target = cls.uses_target and params.batch_norm_domains != "source"
-        if not sees_target or not has_batch_norm(backbone, training, params.bottleneck, params.batch_norm):
+        sees_target = cls.controlled_by == "adabn" or (cls.uses_target and params.batch_norm_domains != "source")
+        if not sees_target or not has_batch_norm(
+            backbone, training, params.bottleneck, params.batch_norm, params.freeze_batch_norm
+        ):
             return None
-        return DeepParams.model_validate({name: getattr(params, name) for name in DeepParams.model_fields})
+        shared = {name: getattr(params, name) for name in DeepParams.model_fields}
+        if cls.controlled_by == "adabn":
+            del shared["batch_norm_domains"]
+        return cls.controlled_by, shared
 
     @property
     def draws_target(self) -> bool:
@@ -521,7 +529,7 @@ class DeepMethod(Algorithm):
 
     def _set_learning_rate(self, progress: float) -> None:
         p = self.params
-        factor = learning_rate_factor(p.lr_schedule, progress, p.lr_alpha, p.lr_beta, p.lr_step)
+        factor = learning_rate_factor(p.lr_schedule, progress, p.lr_alpha, p.lr_beta, p.lr_step, p.lr_decay)
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * group["multiplier"] * factor

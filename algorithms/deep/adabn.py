@@ -27,6 +27,7 @@ class AdaBN(DeepMethod):
     name = "adabn"
     source = "Li et al. 2018, Adaptive Batch Normalization for Practical Domain Adaptation (Pattern Recognition 80)"
     version = 2  # layers that are frozen keep to the source's statistics while the others learn
+    controlled_by = "adabn"
     params_type = AdaBNParams
     uses_target = False
     _of_source: dict[str, Tensor] | None = None

@@ -29,6 +29,7 @@ class AutoDIAL(AdaptationMethod):
     name = "autodial"
     source = "Carlucci et al. 2017, AutoDIAL: Automatic DomaIn Alignment Layers (ICCV)"
     semi_supervised = False  # its layers take a training batch to be half source and half target
+    controlled_by = "adabn"
     params_type = AutoDIALParams
     params: AutoDIALParams
 

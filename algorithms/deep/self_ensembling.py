@@ -51,6 +51,7 @@ class SelfEnsembling(AdaptationMethod):
 
     name = "self_ensembling"
     source = "French, Mackiewicz, Fisher 2018, Self-ensembling for Visual Domain Adaptation (ICLR)"
+    controlled_by = "adabn"
     params_type = SelfEnsemblingParams
     params: SelfEnsemblingParams
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from transfer_sweep.algorithms.base import Params
 from transfer_sweep.algorithms.deep._base import Batch, BatchNormDomains, DeepMethod, DeepParams
 from transfer_sweep.datasets.base import added_later
 
@@ -27,6 +28,10 @@ class SourceOnly(DeepMethod):
     source = "the baseline of every paper here: ResNet-50 in Long et al. 2018, the Digit Network in French et al. 2018"
     params_type = SourceOnlyParams
     params: SourceOnlyParams
+
+    @classmethod
+    def control(cls, params: Params, backbone: str, training: str) -> None:
+        """It is a control."""
 
     @property
     def draws_target(self) -> bool:

@@ -73,16 +73,17 @@ class Network(nn.Module):
 
 
 @lru_cache
-def has_batch_norm(name: str, training: str, bottleneck: int, batch_norm: bool) -> bool:
-    """Whether a network normalises by the moments of a batch anywhere that learns or keeps statistics.
+def has_batch_norm(name: str, training: str, bottleneck: int, batch_norm: bool, frozen: bool = False) -> bool:
+    """Whether a network normalises by the moments of a batch anywhere.
 
     Args:
         name: the backbone.
         training: as in :class:`~transfer_sweep.algorithms.base.Task`; on vectors, the bottleneck is all there is.
         bottleneck, batch_norm: as for :func:`build_network`.
+        frozen: whether a pretrained backbone keeps its statistics.
     """
     in_bottleneck = bottleneck > 0 and batch_norm
-    if training in ("raw", "frozen"):
+    if training in ("raw", "frozen") or (training == "finetune" and frozen):
         return in_bottleneck
     with torch.device("meta"):
         if name in PUBLISHED:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.algorithms.base import Algorithm, Params, TrainingError
+from transfer_sweep.algorithms.deep._base import DeepMethod
 from transfer_sweep.datasets.base import Dataset
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.records import Cell, Pair, Protocol, Role, Trial, TrialState, canonical, planned
@@ -20,9 +21,6 @@ from transfer_sweep.sweep.config.schema import Experiment, MethodEntry
 from transfer_sweep.sweep.config.validation import domains_of, parse_pair
 from transfer_sweep.sweep.errors import SweepError
 from transfer_sweep.sweep.planning.protocols import protocols_of
-
-CONTROL = "source_only"
-"""The method that controls are trials of."""
 
 
 def search(experiment: Experiment) -> list[Trial]:
@@ -136,7 +134,7 @@ def confirmation(experiment: Experiment, candidates: pd.DataFrame) -> list[Trial
 
 
 def controls(experiment: Experiment, candidates: pd.DataFrame) -> dict[Trial, list[Trial]]:
-    """The controls of each cell's chosen trial: ``source_only``, in as many seeds, with what batch norm sees there.
+    """The controls of each cell's chosen trial, see :meth:`Algorithm.control`: whole runs, with the seeds of its own.
 
     Args:
         experiment: for its seeds and its criterion.
@@ -144,22 +142,34 @@ def controls(experiment: Experiment, candidates: pd.DataFrame) -> dict[Trial, li
 
     Returns:
         The chosen trial → its controls. None has those whose batch norm sees no target. Methods that differ in their
-        loss alone share theirs.
+        loss alone share theirs; those of ``adabn`` are its own runs.
     """
     if not experiment.confirm.controls or candidates.empty or experiment.confirm.settings == "all":
         return {}
-    control = method_registry.get(CONTROL)
+    chosen = selection.choose(candidates, experiment.criterion)
     found: dict[Trial, list[Trial]] = {}
-    for chosen in planned(selection.choose(candidates, experiment.criterion)):
-        method, protocol = method_registry.get(chosen.method), chosen.protocol
-        shared = method.control(method.params_type.decode(chosen.params), protocol.backbone, protocol.training)
-        if shared is None or method is control:
+    for trial, state in zip(planned(chosen), chosen["state"], strict=True):
+        method, protocol = method_registry.get(trial.method), trial.protocol
+        control = method.control(method.params_type.decode(trial.params), protocol.backbone, protocol.training)
+        if control is None:
             continue
-        params = control.params_type.model_validate(shared.model_dump())
-        cell = replace(chosen.cell, method=CONTROL, protocol=replace(protocol, version=control.version))
-        seeds = range(experiment.seed, experiment.seed + experiment.confirm.seeds)
-        found[chosen] = [plan_trial(experiment, cell, params, seed, "control") for seed in seeds]
+        name, shared = control
+        params = method_registry.get(name).params_type.model_validate(shared)
+        version = method_registry.get(name).version
+        cell = replace(trial.cell, method=name, protocol=replace(protocol, version=version))
+        first = experiment.seed + (state == TrialState.STOPPED and experiment.confirm.seeds > 1)
+        seeds = range(first, first + experiment.confirm.seeds)
+        found[trial] = [plan_trial(experiment, cell, params, seed, "control") for seed in seeds]
     return found
+
+
+def with_controls(experiment: Experiment) -> list[str]:
+    """The methods of an experiment, and those that their controls are trials of."""
+    methods = list(experiment.methods)
+    if experiment.confirm.controls and experiment.confirm.settings == "chosen":
+        classes = map(method_registry.get, experiment.methods)
+        methods += [each.controlled_by for each in classes if issubclass(each, DeepMethod)]
+    return list(dict.fromkeys(methods))
 
 
 def varies(method: type[Algorithm], protocol: Protocol) -> bool:

@@ -53,15 +53,16 @@ def build(name: str, the_task: Task, seed: int = 0, **params: Any) -> DeepMethod
 
 def test_schedules_are_those_of_ganin_2016() -> None:
     # Section 5.2: μ_p = μ_0 / (1 + 10p)^0.75 and λ_p = 2 / (1 + exp(−10p)) − 1.
-    assert learning_rate_factor("ganin", 1.0, 10, 0.75, 0.5) == pytest.approx(11**-0.75)
-    assert learning_rate_factor("ganin", 0.0, 10, 0.75, 0.5) == 1.0
+    assert learning_rate_factor("ganin", 1.0, 10, 0.75, 0.5, 0.5) == pytest.approx(11**-0.75)
+    assert learning_rate_factor("ganin", 0.0, 10, 0.75, 0.5, 0.5) == 1.0
     assert lambda_factor("ganin", 0.0, 10) == 0.0
     assert lambda_factor("ganin", 0.5, 10) == pytest.approx(np.tanh(2.5))
     assert lambda_factor("constant", 0.0, 10) == 1.0
-    assert learning_rate_factor("cosine", 0.5, 0, 0, 0.5) == pytest.approx(0.5)
-    assert learning_rate_factor("constant", 0.7, 10, 0.75, 0.5) == 1.0
-    halved = [learning_rate_factor("step", epoch / 10, 0, 0, 0.3) for epoch in range(10)]
+    assert learning_rate_factor("cosine", 0.5, 0, 0, 0.5, 0.5) == pytest.approx(0.5)
+    assert learning_rate_factor("constant", 0.7, 10, 0.75, 0.5, 0.5) == 1.0
+    halved = [learning_rate_factor("step", epoch / 10, 0, 0, 0.3, 0.5) for epoch in range(10)]
     assert halved == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125]
+    assert learning_rate_factor("step", 0.8, 0, 0, 0.75, 0.33) == 0.33
 
 
 def test_schedules_follow_the_full_budget_step_by_step() -> None:
