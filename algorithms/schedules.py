@@ -10,7 +10,7 @@ LambdaSchedule = Literal["ganin", "constant"]
 
 
 def learning_rate_factor(
-    schedule: LearningRateSchedule, progress: float, alpha: float, beta: float, step: float
+    schedule: LearningRateSchedule, progress: float, alpha: float, beta: float, step: float, decay: float
 ) -> float:
     """What the learning rate is multiplied with at ``progress``.
 

@@ -90,7 +90,7 @@ class DeepParams(Params):
         before="joint",
         description="what batch norm sees. joint: both domains in one batch (Long 2017's code); separate: each "
         "domain's batch by itself, both in the running statistics (Long 2018's code); source: the source alone (and "
-        "a few labels of the target, where methods learn from them), whose running statistics normalise the target, too",
+        "a few labelled target samples where there are some), whose running statistics normalise the target, too",
     )
     dropout: float = Field(0.5, ge=0, lt=1, description="in the bottleneck (Srivastava 2014: 0.5)")
     backbone_lr: float = Field(0.1, ge=0, le=10, description="× lr for a pretrained backbone (Long 2015: 1/10)")

@@ -174,7 +174,11 @@ def test_a_choice_has_controls_where_batch_norm_sees_the_target_which_methods_sh
     assert found["dann"][0].params["lr"] == 0.01
     without = wanted.model_copy(update={"confirm": wanted.confirm.model_copy(update={"controls": False})})
     assert controls(without) == {}
-    plain = load_methods(tmp_path, "protocol: {backbone: cdan_lenet, training: scratch}", {"dann": "{}"})
+    plain = load_methods(
+        tmp_path,
+        "protocol: {backbone: cdan_lenet, training: scratch}\ncriterion: information_maximization",
+        {"dann": "{}"},
+    )
     assert controls(plain) == {}  # a network without batch norm
 
 
