@@ -107,6 +107,7 @@ class Run:
         self, experiment: Experiment, options: RunOptions, console: Console, cluster: Cluster | None = None
     ) -> None:
         self.options, self.console = options, console
+        self._controls: set[str] = set()
         self.folder = (options.results / experiment.name).absolute()
         self.dataset = dataset_of(
             experiment, options.data_root, options.cache, ProgressPrinter(console), options.skip_damaged
@@ -124,7 +125,6 @@ class Run:
         self._interrupted = False
         self._out_of_time = False
         self._budget: TimeBudget | None = None
-        self._controls: set[str] = set()
 
     def execute(self) -> Outcome:
         """Run passes until nothing is missing.

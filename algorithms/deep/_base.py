@@ -77,11 +77,10 @@ class DeepParams(Params):
     lr_alpha: float = Field(10.0, ge=0, le=1000, description="α of the ganin schedule (Ganin 2016: 10)")
     lr_beta: float = Field(0.75, ge=0, le=10, description="β of the ganin schedule (Ganin 2016: 0.75)")
     lr_step: float = added_later(
-        0.5,
-        before=0.5,
-        gt=0,
-        le=1,
-        description="of the step schedule: share of the budget after which lr halves, again",
+        0.5, before=0.5, gt=0, le=1, description="of the step schedule: share of the budget after which lr falls, again"
+    )
+    lr_decay: float = added_later(
+        0.5, before=0.5, gt=0, le=1, description="of the step schedule: factor of each fall (Long 2018's code: 0.5)"
     )
     bottleneck: int = Field(256, ge=0, le=4096, description="units of the adaptation layer (Long 2018: 256); 0: none")
     batch_norm: bool = Field(True, description="in the bottleneck, before its ReLU (Ioffe 2015)")

@@ -11,7 +11,7 @@ Pooling comes before ReLU, which commutes with the maximum: the same numbers, wi
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
@@ -25,7 +25,8 @@ class Parts(NamedTuple):
         activation: what follows it, (n, d) → (n, d); the classifier and the adaptation work on its output.
         dim: d.
         classifier: makes a classifier, (n, d) → (n, K), for K classes; MCD makes two.
-        standardises: whether the backbone takes grey levels of 0–255 as they are and standardises them itself.
+        inputs: what the backbone takes of grey levels: the range that the data set's options say, [0, 1] whatever they
+            say, or 0–255 as they are, to standardise them itself.
     """
 
     backbone: nn.Module
@@ -33,7 +34,7 @@ class Parts(NamedTuple):
     activation: nn.Module
     dim: int
     classifier: Callable[[int], nn.Module]
-    standardises: bool = False
+    inputs: Literal["option", "unit", "grey"] = "option"
 
 
 def _unit(
@@ -284,7 +285,7 @@ def _haeusser(side: int) -> Callable[[int, float], Parts]:
             layers += [nn.Conv2d(outputs, outputs, 3, padding=1), nn.MaxPool2d(2), nn.ELU()]
         backbone = nn.Sequential(*layers, nn.Flatten()).apply(_glorot)
         embedding = nn.Linear(128 * (side // 8) ** 2, 128).apply(_glorot)
-        return Parts(backbone, embedding, nn.ELU(), 128, lambda k: nn.Linear(128, k).apply(_glorot), standardises=True)
+        return Parts(backbone, embedding, nn.ELU(), 128, lambda k: nn.Linear(128, k).apply(_glorot), inputs="grey")
 
     return build
 
@@ -303,7 +304,8 @@ def _tenth(module: nn.Module) -> None:
 def _shen_28(channels: int, _dropout: float) -> Parts:
     """MNIST–USPS: 5×5×32, pool, 5×5×64, pool, with padding; 1024 dense units. No batch norm, no dropout.
 
-    The weight of WDGRL's distance goes with the size of the features, and with it the start of the weights.
+    The weight of WDGRL's distance goes with the size of the features, and with it the start of the weights and the range
+    of the inputs, [0, 1].
     """
     backbone = nn.Sequential(
         *_unit(channels, 32, 5, 2, nn.MaxPool2d(2), norm=False),
@@ -311,7 +313,9 @@ def _shen_28(channels: int, _dropout: float) -> Parts:
         nn.Flatten(),
     ).apply(_tenth)
     dense = nn.Linear(3136, 1024).apply(_tenth)
-    return Parts(backbone, dense, nn.ReLU(), 1024, lambda classes: nn.Linear(1024, classes).apply(_tenth))
+    return Parts(
+        backbone, dense, nn.ReLU(), 1024, lambda classes: nn.Linear(1024, classes).apply(_tenth), inputs="unit"
+    )
 
 
 PUBLISHED: dict[str, dict[int, Callable[[int, float], Parts]]] = {

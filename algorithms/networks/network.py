@@ -125,8 +125,8 @@ def build_network(
         parts = _published(name, input_shape, dropout)
     else:
         parts = _with_bottleneck(name, input_shape, bottleneck, batch_norm, dropout, pretrained)
-    if images and name in SCRATCH and not parts.standardises:
-        mean, scale = _GREY_LEVELS[values]
+    if images and name in SCRATCH and parts.inputs != "grey":
+        mean, scale = _GREY_LEVELS["unit" if parts.inputs == "unit" else values]
         parts = parts._replace(backbone=nn.Sequential(Normalize((mean,), (scale,)), parts.backbone))
     return Network(parts, num_classes)
 

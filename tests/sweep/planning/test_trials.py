@@ -145,15 +145,16 @@ def test_a_choice_has_controls_where_batch_norm_sees_the_target_which_methods_sh
         "dan": "{lr: 0.01}",
         "jan": "{lr: 0.01, batch_norm_domains: source}",
         "adabn": "{lr: 0.01}",
+        "autodial": "{lr: 0.01}",
         "tca": "{}",
     }
     wanted = load_methods(tmp_path, "confirm: {seeds: 2}\ncriterion: information_maximization", methods)
 
-    def controls(wanted: Experiment) -> dict[str, list[Trial]]:
+    def controls(wanted: Experiment, state: str = "done") -> dict[str, list[Trial]]:
         found = pd.DataFrame([row.encode() for row in plan.search(wanted)])
         found = found.assign(
             position=range(len(found)),
-            state="done",
+            state=state,
             family="deep",
             information_maximization=1.0,
             predicted_classes=1.0,
@@ -165,13 +166,19 @@ def test_a_choice_has_controls_where_batch_norm_sees_the_target_which_methods_sh
         }
 
     found = controls(wanted)
-    assert set(found) == {"dann", "mcc", "mcd", "dan"}
+    assert set(found) == {"dann", "mcc", "mcd", "dan", "adabn", "autodial"}
     assert [trial.id for trial in found["dann"]] == [trial.id for trial in found["mcc"]]
-    assert {trial.method for own in found.values() for trial in own} == {"source_only"}
+    assert {trial.method for own in found.values() for trial in own} == {"source_only", "adabn"}
+    # What predicts with the target's statistics alone: AdaBN itself, and what starts as AdaBN does.
+    assert [trial.id for trial in found["autodial"]] == [trial.id for trial in found["adabn"]]
+    (searched,) = (row for row in plan.search(wanted) if row.method == "adabn" and row.pair == Pair("uci", "photo"))
+    assert found["adabn"][0].id == searched.id
     assert {trial.role for own in found.values() for trial in own} == {"control"}
     assert [trial.seed for trial in found["mcd"]] == [0, 1]
     assert [found[name][0].params["batch_norm_domains"] for name in ("dann", "dan")] == ["separate", "joint"]
     assert found["dann"][0].params["lr"] == 0.01
+    stopped = controls(wanted, "stopped")  # then whole runs have other seeds, and so have their controls
+    assert [trial.seed for trial in stopped["mcd"]] == [1, 2]
     without = wanted.model_copy(update={"confirm": wanted.confirm.model_copy(update={"controls": False})})
     assert controls(without) == {}
     plain = load_methods(
