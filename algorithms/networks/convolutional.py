@@ -304,8 +304,8 @@ def _tenth(module: nn.Module) -> None:
 def _shen_28(channels: int, _dropout: float) -> Parts:
     """MNIST–USPS: 5×5×32, pool, 5×5×64, pool, with padding; 1024 dense units. No batch norm, no dropout.
 
-    The weight of WDGRL's distance goes with the size of the features, and with it the start of the weights and the range
-    of the inputs, [0, 1].
+    The weight of WDGRL's distance goes with the size of the features, and with it the start of the weights and the
+    range of the inputs, [0, 1].
     """
     backbone = nn.Sequential(
         *_unit(channels, 32, 5, 2, nn.MaxPool2d(2), norm=False),

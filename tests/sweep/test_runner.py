@@ -83,7 +83,8 @@ class RunOf:
     def controls(self) -> dict[str, list[str]]:
         """The methods of chosen trials → the states of their controls."""
         with Ledger(self.file.parent / "results" / "mine" / FILE) as ledger:
-            methods = {row.id: row.method for row in ledger.trials().itertuples()}
+            trials = ledger.trials()
+            methods = dict(zip(trials["id"].astype(str), trials["method"].astype(str), strict=True))
             states = ledger.states()
             return {
                 methods[chosen]: [str(states[key]) for key in own]
