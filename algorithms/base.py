@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,6 +112,18 @@ class Prediction:
     features: NDArray[np.float32]
 
 
+class Discriminator(NamedTuple):
+    """What a method declares of domain discriminators whose gradient it reverses.
+
+    Attributes:
+        loss: the name of their loss among those that it reports: a mean cross-entropy over both domains.
+        per_class: whether there is one for each class, and the loss is the sum of theirs.
+    """
+
+    loss: str
+    per_class: bool = False
+
+
 class Algorithm(ABC):
     """A transfer-learning method. Subclass it in ``algorithms/<family>/<name>.py``; the registry finds it.
 
@@ -128,6 +140,7 @@ class Algorithm(ABC):
             in the first says nothing of what the last makes of them.
         version: raised when its behaviour changes, so that results of both are told apart (above 1, it is part of a
             trial's identity).
+        discriminator: of a method that reverses the gradient of domain discriminators, which loss is theirs.
         paper_settings: dataset → the params that its paper fixed for all pairs there, where it did not search them by
             target labels. A report shows the trial that has them beside the published numbers.
         params_type: its hyperparameters.
@@ -142,6 +155,7 @@ class Algorithm(ABC):
     deterministic: ClassVar[bool] = False
     stages: ClassVar[int] = 1
     version: ClassVar[int] = 1
+    discriminator: ClassVar[Discriminator | None] = None
     paper_settings: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     params_type: ClassVar[type[Params]] = Params
 

@@ -276,6 +276,14 @@ class Run:
                 "family": {name: method.family for name, method in methods.items()},
                 "citations": {name: method.source for name, method in methods.items()},
                 "paper_settings": {name: method.paper_settings for name, method in methods.items()},
+                "discriminators": {
+                    name: {
+                        "loss": method.discriminator.loss,
+                        "number": len(self.dataset.classes) if method.discriminator.per_class else 1,
+                    }
+                    for name, method in methods.items()
+                    if method.discriminator is not None
+                },
                 "dataset_source": self.dataset.source,
                 "skipped": self.skipped,
             },

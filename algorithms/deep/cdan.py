@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softmax
 
+from transfer_sweep.algorithms.base import Discriminator
 from transfer_sweep.algorithms.deep._base import AdaptationMethod, Batch
 from transfer_sweep.algorithms.deep.dann import DANNParams
 from transfer_sweep.algorithms.losses.adversarial import domain_confusion
@@ -33,6 +34,7 @@ class CDAN(AdaptationMethod):
 
     name = "cdan"
     source = "Long et al. 2018, Conditional Adversarial Domain Adaptation (NeurIPS), CDAN and CDAN+E"
+    discriminator = Discriminator("domain")
     params_type = CDANParams
     params: CDANParams
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from transfer_sweep.algorithms.base import Discriminator
 from transfer_sweep.algorithms.deep._base import AdaptationMethod, AdaptationParams, Batch, BatchNormDomains
 from transfer_sweep.algorithms.losses.adversarial import domain_confusion
 from transfer_sweep.algorithms.networks import DomainDiscriminator, reverse_gradient
@@ -40,6 +41,7 @@ class DANN(AdaptationMethod):
 
     name = "dann"
     source = "Ganin et al. 2016, Domain-Adversarial Training of Neural Networks (JMLR 17)"
+    discriminator = Discriminator("domain")
     params_type = DANNParams
     params: DANNParams
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softmax
 
+from transfer_sweep.algorithms.base import Discriminator
 from transfer_sweep.algorithms.deep._base import AdaptationMethod, Batch
 from transfer_sweep.algorithms.deep.dann import DANNParams
 from transfer_sweep.algorithms.losses.adversarial import domain_confusion
@@ -26,6 +27,7 @@ class MADA(AdaptationMethod):
 
     name = "mada"
     source = "Pei et al. 2018, Multi-Adversarial Domain Adaptation (AAAI)"
+    discriminator = Discriminator("domain", per_class=True)
     params_type = MADAParams
     params: MADAParams
 
