@@ -11,10 +11,10 @@ Where several numbers answer the same question:
 - those with the asked backbone come before the others, then those in the asked setting (a caller marks the others:
   ``backbone`` or ``setting`` differs);
 - of papers, the one of the earliest year; of its variants (CDAN with and without entropy weighting, MCD's num_k,
-  self-ensembling's augmentation) the one with our params, else the one with the highest accuracy, since that is what
-  a paper claims;
-- of replications, those with our params, then the highest, which is the better tuned one; those whose note calls the
-  number implausible (100 % from a folder reader that found one class) come last.
+  self-ensembling's augmentation) one with our params before one that states none, and that before one whose params
+  are others (a caller marks it); of several alike the one with the highest accuracy, since that is what a paper claims;
+- of replications, the same, the highest being the better tuned one; those whose note calls the number implausible
+  (100 % from a folder reader that found one class) come last.
 
 The rest stays available in :attr:`Published.others`.
 """
@@ -62,8 +62,12 @@ class Value:
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def fits(self, params: Mapping[str, Any]) -> bool:
-        """Whether a run with these params is of its variant."""
-        return all(name in params and params[name] == value for name, value in self.params.items())
+        """Whether it states params, and a run with these has them all."""
+        return bool(self.params) and all(name in params and params[name] == v for name, v in self.params.items())
+
+    def others_than(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Those of its params that a run with these has otherwise."""
+        return {name: value for name, value in self.params.items() if name in params and params[name] != value}
 
     @property
     def remark(self) -> str:
@@ -169,20 +173,18 @@ def lookup(
         params: ours.
     """
     values = _index().get((dataset, method, source, target, metric), ())
+
+    def variant(value: Value) -> tuple[bool, bool, float]:
+        return bool(value.others_than(params)), not value.fits(params), -value.value
+
     paper = min(
         (v for v in values if v.kind == "paper"),
-        key=lambda v: (v.backbone != backbone, differs(v.setting, setting), v.year, not v.fits(params), -v.value),
+        key=lambda v: (v.backbone != backbone, differs(v.setting, setting), v.year, *variant(v)),
         default=None,
     )
     replication = min(
         (v for v in values if v.kind == "replication"),
-        key=lambda v: (
-            v.backbone != backbone,
-            differs(v.setting, setting),
-            not v.plausible,
-            not v.fits(params),
-            -v.value,
-        ),
+        key=lambda v: (v.backbone != backbone, differs(v.setting, setting), not v.plausible, *variant(v)),
         default=None,
     )
     return Published(paper, replication, tuple(v for v in values if v is not paper and v is not replication))

@@ -472,6 +472,10 @@ def _with_published(records: pd.DataFrame) -> pd.DataFrame:
         columns[kind] = [math.nan if v is None else v.value for v in values]
         for part in ("backbone", "reference", "note", "setting"):
             columns[f"{kind}_{part}"] = ["" if v is None else getattr(v, part) for v in values]
+        columns[f"{kind}_params"] = [
+            "" if v is None else canonical(dict(v.others_than(json.loads(own))))
+            for v, own in zip(values, records["params"], strict=True)
+        ]
     return records.assign(**columns)
 
 
@@ -502,12 +506,8 @@ def _with_gains(records: pd.DataFrame) -> pd.DataFrame:
     """
     accuracy = "target_accuracy_mean"
     # With target statistics in its batch norms, source_only is a control and no baseline.
-    lower = records[
-        [
-            r["method"] == "source_only" and "batch_norm_domains" not in json.loads(r["params"])
-            for r in dicts(records[["method", "params"]])
-        ]
-    ]
+    as_it_is = ["batch_norm_domains" not in json.loads(text) for text in records["params"]]
+    lower = records[(records["method"] == "source_only") & np.array(as_it_is, bool)]
     upper = records[(records["method"] == "target_only") & (records["source"] == records["target"])]
     same_pair = [*SAME_INPUT, "few", "source", "target"]
     lower = lower.drop_duplicates(same_pair).set_index(same_pair)

@@ -21,6 +21,7 @@ UNFINISHED = "‡"
 STOPPED = "§"
 OTHER_SETTING = "¶"
 SINGLE = "‖"
+OTHER_PARAMS = "#"
 """Marks behind a number, which a table's notes explain."""
 
 

@@ -6,6 +6,7 @@ Methods that see target labels stand in tables of their own and are never ranked
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from transfer_sweep.reports.document.text import (
     criterion_name,
     legend,
     names_of,
+    params_text,
     percent,
     seeds,
     short_pairs,
@@ -129,7 +131,9 @@ def _details(record: Mapping[str, Any]) -> list[str]:
         if not pd.isna(record[kind]):
             difference = signed(record["target_accuracy_mean"] - record[kind], 2)
             trained = remark("", record[f"{kind}_setting"])
-            source = ", ".join(filter(None, (record[f"{kind}_backbone"], trained, record[f"{kind}_reference"])))
+            others = json.loads(record[f"{kind}_params"])
+            about = (record[f"{kind}_backbone"], trained, params_text(others, others), record[f"{kind}_reference"])
+            source = ", ".join(filter(None, about))
             lines.append(f"{name} {percent(record[kind], digits=2)} ({difference}): {source}")
     return lines
 

@@ -54,7 +54,9 @@ def table(group: Group, references: References) -> Table | None:
     notes = []
     for key, trials in by_method(ours):
         method, backbone, _, _ = key
-        found = [published.lookup(first["dataset"], method, *pair, backbone).paper for pair in pairs]
+        found = [
+            published.lookup(first["dataset"], method, *pair, backbone, params=fixed[method]).paper for pair in pairs
+        ]
         papers = [paper if paper is not None and paper.backbone == backbone else None for paper in found]
         values = [math.nan if paper is None else paper.value for paper in papers]
         reached = [

@@ -15,6 +15,7 @@ from transfer_sweep.reports.document.elements import Block, Fold, Heading, Items
 from transfer_sweep.reports.document.text import (
     MISSING,
     OTHER_BACKBONE,
+    OTHER_PARAMS,
     OTHER_SETTING,
     SINGLE,
     SINGLE_RUN,
@@ -46,8 +47,8 @@ def blocks(context: Context) -> Iterator[Block]:
     yield Heading(2, "Beside the published numbers")
     yield (
         "Accuracies and differences in percent. Of several published numbers, the one with our backbone and training "
-        "samples stands here, else that of the first paper, in the variant with our params, else in its best one; of "
-        "several replications the best plausible one."
+        "samples stands here, else that of the first paper; of its variants the one with our params, else the best of "
+        "those that state none, else the best. Of several replications it is the best plausible one in the same order."
     )
     yield from distances.blocks(context)
     params = param_summaries(context.results)
@@ -126,6 +127,11 @@ def table(context: Context, group: Group, key: MethodKey, params: ParamSummary, 
             f"{OTHER_SETTING} measured on other training samples than ours ({'; '.join(different)}): the difference "
             "is not the method's alone."
         )
+    if variants := list(dict.fromkeys([*paper.variants, *replication.variants])):
+        notes.append(
+            f"{OTHER_PARAMS} of a variant with other params than ours ({'; '.join(variants)}): the difference is not "
+            "one of implementations alone."
+        )
     if paper.other or replication.other:
         others = ", ".join(dict.fromkeys([*paper.other, *replication.other]))
         notes.append(
@@ -162,6 +168,15 @@ class _PublishedColumn:
             if self._other_setting(r)
         ]
 
+        self.variants = [self._variant(r) for r in records if self._variant(r)]
+
+    def _variant(self, record: Mapping[str, Any]) -> str:
+        """The params that tell the published variant from ours; empty where none does."""
+        others = json.loads(record[f"{self.kind}_params"] or "{}")
+        return (
+            f"{params_text(others, others)}, ours {params_text(json.loads(record['params']), others)}" if others else ""
+        )
+
     def _differs(self, record: Mapping[str, Any]) -> bool:
         # What is published of networks is of trained ones: our frozen features differ even with the same backbone.
         return bool(record[f"{self.kind}_backbone"] != self.backbone) or self.training == "frozen"
@@ -173,6 +188,7 @@ class _PublishedColumn:
         if pd.isna(record[self.kind]):
             return MISSING
         mark = OTHER_BACKBONE * self._differs(record) + OTHER_SETTING * self._other_setting(record)
+        mark += OTHER_PARAMS * bool(self._variant(record))
         number = "" if self.heading else f" [{self.numbers[record['source'], record['target']]}]"
         return f"{percent(record[self.kind], digits=2)}{mark}{number}"
 

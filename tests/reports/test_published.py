@@ -64,10 +64,20 @@ def test_mcd_stands_beside_the_number_of_its_own_num_k_and_training_samples(
 ) -> None:
     source, target = pair.split("-")
     found = published.lookup(
-        "digits", "mcd", source, target, "mcd_network", setting=setting, params={"num_k": num_k}
+        "digits", "mcd", source, target, "mcd_network", setting=setting, params={"num_k": num_k, "one_step": False}
     ).paper
     assert found is not None
     assert (found.value, found.std) == stated
+
+
+@pytest.mark.parametrize(("one_step", "stated"), [(True, 67.59), (False, 96.4)])
+def test_a_replication_with_our_params_comes_before_a_higher_one_that_states_none(
+    one_step: bool, stated: float
+) -> None:
+    params = {"num_k": 4, "one_step": one_step}
+    found = published.lookup("digits", "mcd", "svhn", "mnist", "mcd_network", setting="whole", params=params)
+    assert found.replication is not None
+    assert found.replication.value == stated  # the higher states none, the lower is of the other variant
 
 
 @pytest.mark.parametrize(("pair", "plain", "augmented"), [("mnist-usps", 88.14, 98.23), ("usps-mnist", 92.35, 99.54)])

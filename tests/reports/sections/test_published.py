@@ -100,8 +100,8 @@ def on_digits(folder: Path, method: str, options: dict[str, Any], params: dict[s
     return results.read(experiment(folder, [run], name="digits"))
 
 
-def test_a_published_number_of_the_same_training_samples_and_params_bears_no_mark(tmp_path: Path) -> None:
-    for num_k, published_value in ((4, "94.10"), (3, "91.80"), (1, "94.10")):
+def test_a_published_number_of_the_same_training_samples_bears_a_mark_of_other_params_alone(tmp_path: Path) -> None:
+    for num_k, published_value in ((4, "94.10"), (3, "91.80"), (1, "94.10#")):
         own = on_digits(tmp_path / str(num_k), "mcd", SMALL, {"num_k": num_k})
         table, _ = comparison(own, "mcd")
         assert column(table, "paper [1]") == [published_value]
@@ -118,3 +118,13 @@ def test_a_number_on_other_training_samples_is_marked_and_told(tmp_path: Path) -
 def test_whole_sets_beside_a_small_run_bear_both_marks(tmp_path: Path) -> None:
     table, _ = comparison(on_digits(tmp_path, "cdan", SMALL, {"entropy": True}), "cdan")
     assert column(table, "paper [1]") == ["98.00†¶"]
+
+
+def test_a_number_of_a_variant_with_other_params_is_marked_and_told(tmp_path: Path) -> None:
+    table, _ = comparison(on_digits(tmp_path, "mcd", SMALL, {"num_k": 4, "one_step": True}), "mcd")
+    assert column(table, "paper [1]") == ["94.10#"]
+    (note,) = (note for note in table.notes if note.startswith("#"))
+    assert "(one_step no, ours one_step yes)" in note
+    same, _ = comparison(on_digits(tmp_path / "same", "mcd", SMALL, {"num_k": 4, "one_step": False}), "mcd")
+    assert column(same, "paper [1]") == ["94.10"]
+    assert not any(note.startswith("#") for note in same.notes)
