@@ -84,6 +84,8 @@ def table(group: Group, chosen_by: str, part: tuple[str, str, str] = TOTAL) -> T
     notes = [*legend(pairs), *group.averaged_over(pairs)]
     if part is OWN and not records["needs_control"].all():
         notes.append("Where batch norm sees the source alone, or there is none, the whole gain is the method's.")
+    if records[closed].notna().any() and records[closed].isna().any():
+        notes.append("An average has a share where each of its pairs has one.")
     if records["single_run"].any():
         notes.append(f"{SINGLE} {SINGLE_RUN}")
     return Table(
@@ -104,8 +106,8 @@ def _mark(*records: Mapping[str, Any]) -> str:
 
 
 def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
+    """NaN where one of them is: an average is over the pairs beside it, or there is none."""
+    return sum(values) / len(values) if values else math.nan
 
 
 def below_control(context: Context, group: Group) -> str:

@@ -30,6 +30,14 @@ def test_the_gap_closed_is_that_of_ganin_2015(tmp_path: Path) -> None:
     assert [r[0] for r in table.rows] == ["dann"]
 
 
+def test_the_average_has_a_share_of_the_gap_where_all_its_pairs_have_one(tmp_path: Path) -> None:
+    own = results.read(experiment(tmp_path, [*RUNS, BOUNDS[0]], label_access={"target_only": "target_train"}))
+    table = gains.table(only_group(own), own.criterion)
+    assert table is not None
+    assert row(table, "dann")[2:] == ["+10.0 (50 %)"] * 2 + ["+10.0"] * 2  # no target_only on dslr
+    assert "An average has a share where each of its pairs has one." in table.notes
+
+
 def test_there_is_no_gain_over_a_source_only_on_another_backbone(tmp_path: Path) -> None:
     raw = {**PROTOCOL, "backbone": "surf_bow800", "training": "raw"}
     runs = [*RUNS, Run("tca", "amazon", "webcam", {}, [(50.0, 1.0, 1.0)], protocol=raw)]
