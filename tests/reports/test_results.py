@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks import ledgers
-from tests.support.small_ledger import RUNS, experiment
+from tests.support.small_ledger import PAIRS, RUNS, Run, experiment
 from transfer_sweep.reports import results
 from transfer_sweep.reports.ledger.ledger import Ledger
 
@@ -18,6 +18,15 @@ def test_former_plans_are_shown_on_request_only(tmp_path: Path) -> None:
         ledger.set_plan(run.trial for run in RUNS if run.method == "dann")
     assert set(results.read(path).records["method"]) == {"dann"}
     assert set(results.read(path, everything=True).records["method"]) == {"dann", "source_only"}
+
+
+def test_best_over_epochs_is_never_below_the_mean_over_seeds_beside_it(tmp_path: Path) -> None:
+    seeds = [
+        Run("dann", *PAIRS[0], {}, [(accuracy, 1.0, 1.0)], role=role, seed=seed)
+        for seed, (role, accuracy) in enumerate([("search", 80.0), ("confirm", 90.0), ("confirm", 88.0)])
+    ]
+    records = results.read(experiment(tmp_path, seeds)).records.set_index("selection")
+    assert records.loc["oracle", ["target_accuracy_mean", "best_over_epochs"]].tolist() == [86.0, 86.0]
 
 
 def test_the_experiments_own_criterion_is_the_default(tmp_path: Path) -> None:
