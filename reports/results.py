@@ -81,13 +81,13 @@ class Predictions(NamedTuple):
 
 @dataclass(frozen=True)
 class Controls:
-    """Trials of ``source_only`` with the batch-norm statistics and shared hyperparameters of a chosen trial.
+    """Trials of ``source_only`` or ``adabn`` with the batch-norm statistics and shared hyperparameters of a chosen one.
 
     Attributes:
         trials: those that are nothing else: rows as :attr:`Results.trials`, with what they reported as columns.
-        accuracies: one row per chosen trial and control: ``trial``, the control's ``seed`` and ``target_accuracy``,
-            NaN where it has none yet. An ordinary trial of ``source_only`` may be a control, too. None where the
-            driver planned no controls, or none yet.
+        accuracies: one row per chosen trial and control: ``trial``, the control's ``method``, ``seed`` and
+            ``target_accuracy``, the last two NaN where it has not ended. An ordinary trial of these methods may be a
+            control, too. None where the driver planned no controls, or none yet.
         cells: the cells of these chosen trials, as values of :data:`CELL`.
     """
 
@@ -359,7 +359,8 @@ def _controls(
     pairs = pd.DataFrame([(of, each) for of, ids in controls_of.items() for each in ids], columns=["trial", "id"])
     whole = reported[reported["state"] == TrialState.DONE][["id", "seed", "target_accuracy"]]
     cells = trials[trials["id"].isin(list(controls_of))][CELL].itertuples(index=False, name=None)
-    return Controls(rows, pairs.merge(whole, on="id", how="left").drop(columns="id"), frozenset(cells))
+    pairs = pairs.merge(trials[["id", "method"]], on="id", how="left").merge(whole, on="id", how="left")
+    return Controls(rows, pairs.drop(columns="id"), frozenset(cells))
 
 
 def _judged(
@@ -482,12 +483,17 @@ def _with_published(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_controls(records: pd.DataFrame, controls: Controls) -> pd.DataFrame:
-    """Add the accuracy of each chosen trial's controls, and whether it needs none."""
+    """Add the method and the accuracy of each chosen trial's controls, and whether it needs none."""
     if controls.accuracies is None:
         return records.assign(
-            control_accuracy_mean=math.nan, control_accuracy_std=math.nan, control_seeds=0, needs_control=True
+            control="",
+            control_accuracy_mean=math.nan,
+            control_accuracy_std=math.nan,
+            control_seeds=0,
+            needs_control=True,
         )
     over_seeds = controls.accuracies.groupby("trial").agg(
+        control=("method", "first"),
         control_accuracy_mean=("target_accuracy", "mean"),
         control_accuracy_std=("target_accuracy", "std"),
         control_seeds=("target_accuracy", "count"),
@@ -497,7 +503,11 @@ def _with_controls(records: pd.DataFrame, controls: Controls) -> pd.DataFrame:
     # plans them where the search is complete.
     of_cell = np.array([cell in controls.cells for cell in records[CELL].itertuples(index=False, name=None)], bool)
     needed = records["trial"].isin(over_seeds.index) | of_cell | (records["unfinished"] > 0)
-    return records.assign(control_seeds=records["control_seeds"].fillna(0).astype(int), needs_control=needed)
+    return records.assign(
+        control=records["control"].fillna(""),
+        control_seeds=records["control_seeds"].fillna(0).astype(int),
+        needs_control=needed,
+    )
 
 
 def _with_gains(records: pd.DataFrame) -> pd.DataFrame:

@@ -64,13 +64,15 @@ COLUMNS = [
     "paper_params",
     "replication_params",
     "single_run",
+    "control",
 ]
 """The columns of the CSV. Accuracies are percentages.
 
 ``gain_over_source_only`` is the sum of ``gain_by_batch_norm`` and ``gain_by_method``, which are empty where the driver
 planned no controls or they have not ended. ``setting`` says which training samples a run had where that differs among
 published runs, as ``paper_setting`` and ``replication_setting`` say it of theirs. ``paper_params`` and
-``replication_params`` are those of a published variant's params that the run has otherwise, as JSON. ``single_run``:
+``replication_params`` are those of a published variant's params that the run has otherwise, as JSON. ``control`` is
+the method whose trials with the same batch-norm statistics its accuracy is compared with. ``single_run``:
 the oracle's choice ran with fewer seeds than the criterion's, so that its accuracy is not to be ranked among means.
 """
 

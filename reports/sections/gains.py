@@ -1,7 +1,8 @@
 """What adaptation gains over ``source_only``, how much of the way to ``target_only`` that is, and what is its own.
 
-A method whose batch norm sees target samples gains by these statistics alone. Its control is ``source_only`` with the
-same statistics and hyperparameters: what the control gains is batch norm's, the rest is the method's.
+A method whose batch norm sees target samples gains by these statistics alone. Its control is ``source_only`` (``adabn``
+where predictions are made with the target's statistics alone) with the same statistics and shared hyperparameters: what
+the control gains is batch norm's, the rest is the method's.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
+
+import pandas as pd
 
 from transfer_sweep.reports.document.elements import Block, Table
 from transfer_sweep.reports.document.text import (
@@ -34,12 +37,15 @@ from transfer_sweep.reports.selection import ORACLE
 
 PLACE = Place(Part.RESULTS, 20)
 
+ADABN = "adabn"
+"""The control of methods that predict with the target's batch-norm statistics; the others' is ``source_only``."""
+
 TOTAL = ("gain_over_source_only", "gap_closed_percent", "Gain over source_only")
 """A gain, the share of the gap that it closes, and its name."""
 OWN = (
     "gain_by_method",
     "gap_closed_by_method_percent",
-    "Gain of the method itself, over source_only with the same batch-norm statistics,",
+    "Gain of the method itself, over its control with the same batch-norm statistics,",
 )
 
 
@@ -82,6 +88,8 @@ def table(group: Group, chosen_by: str, part: tuple[str, str, str] = TOTAL) -> T
         else ""
     )
     notes = [*legend(pairs), *group.averaged_over(pairs)]
+    if part is OWN:
+        notes += about_controls(records)
     if part is OWN and not records["needs_control"].all():
         notes.append("Where batch norm sees the source alone, or there is none, the whole gain is the method's.")
     if records[closed].notna().any() and records[closed].isna().any():
@@ -95,6 +103,26 @@ def table(group: Group, chosen_by: str, part: tuple[str, str, str] = TOTAL) -> T
         "ll" + "r" * (len(pairs) + 1),
         notes,
     )
+
+
+def about_controls(records: pd.DataFrame) -> list[str]:
+    """What controls share with their methods, and which are controls of another kind; nothing where there are none."""
+    if not records["control"].any():
+        return []
+    notes = [
+        "A control shares the hyperparameters of every deep method and the batch-norm statistics, and nothing else: "
+        "balanced batches, augmentation or several updates in a step count as the method's."
+    ]
+    names = names_of(records)
+    found = by_method(records[records["control"] == ADABN])
+    if itself := [names[key] for key, _ in found if key[0] == ADABN]:
+        notes.append(f"What {itself[0]} gains is batch norm's by definition: it is its own control.")
+    if by_target := [names[key] for key, _ in found if key[0] != ADABN]:
+        notes.append(
+            f"The control of {', '.join(by_target)} is {ADABN}: predictions are made with the target's batch-norm "
+            "statistics alone."
+        )
+    return notes
 
 
 def _gain(points: float, closed: float, mark: str) -> str:
@@ -111,7 +139,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def below_control(context: Context, group: Group) -> str:
-    """The methods that are worse than ``source_only`` with their batch-norm statistics; empty where there are none."""
+    """The methods that are worse than their controls; empty where there are none."""
     records = group.chosen(context.results.criterion)
     records = records[records["needs_control"] & records["gain_by_method"].notna()]
     names, pairs = names_of(records), pairs_of(group.records)
@@ -131,6 +159,6 @@ def below_control(context: Context, group: Group) -> str:
     if not texts:
         return ""
     return (
-        "Below their control, source_only with the same batch-norm statistics and hyperparameters, by so many points "
-        f"on average: {'; '.join(texts)}. What these methods gain over source_only, batch norm alone gives."
+        "Below their control with the same batch-norm statistics and shared hyperparameters, by so many points on "
+        f"average: {'; '.join(texts)}. What these methods gain over source_only, batch norm alone gives."
     )

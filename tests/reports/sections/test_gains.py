@@ -94,6 +94,27 @@ def test_a_gain_is_split_at_the_control_with_the_same_batch_norm_statistics(tmp_
     assert row(table, "dann")[2:] == ["+5.0 (25 %)"] * 4
 
 
+def test_controls_that_are_adabn_are_told_and_what_controls_do_not_share(tmp_path: Path) -> None:
+    def runs(method: str, accuracy: float) -> list[Run]:
+        return [Run(method, *pair, {"lr": 0.1}, [(accuracy, 1.0, 1.0)]) for pair in PAIRS]
+
+    own, adabn = runs("autodial", 75.0), runs("adabn", 72.0)
+    ids = {run.trial.id: [control.trial.id] for run, control in zip(own, adabn, strict=True)}
+    ids |= {run.trial.id: [run.trial.id] for run in adabn}
+    read = results.read(experiment(tmp_path, [*RUNS, *own, *adabn], controls=ids))
+    table = gains.table(only_group(read), read.criterion, gains.OWN)
+    assert table is not None
+    assert row(table, "autodial")[2:] == ["+3.0"] * 4
+    assert row(table, "adabn")[2:] == ["0.0"] * 4
+    told = [note for note in table.notes if "control" in note]
+    assert any("of autodial is adabn" in note for note in told)
+    assert any("What adabn gains is batch norm's by definition" in note for note in told)
+    assert any("augmentation" in note for note in told)
+    plain = gains.table(only_group(results.read(controlled(tmp_path / "plain"))), read.criterion, gains.OWN)
+    assert plain is not None
+    assert not any("adabn" in note for note in plain.notes)
+
+
 def test_controls_never_compete_nor_count_as_anything_else(tmp_path: Path) -> None:
     plain = results.read(experiment(tmp_path / "plain", [*RUNS, *BOUNDS], label_access={"target_only": "target_train"}))
     own = results.read(controlled(tmp_path / "controlled"))
