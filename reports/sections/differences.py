@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from transfer_sweep.reports.document.text import (
     percent,
     signed,
 )
-from transfer_sweep.reports.gain import MeanGain, MethodGain
+from transfer_sweep.reports.gain import Interval, MeanGain, MethodGain
 from transfer_sweep.reports.results import by_method, pairs_of
 from transfer_sweep.reports.sections.context import Context, Group
 from transfer_sweep.reports.sections.registry import Part, Place
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 PLACE = Place(Part.RESULTS, 30)
 
+_MISSES = "One such interval in twenty misses by chance."
 _INTERVALS = ["95 % over pairs", "95 % over seeds"]
 
 
@@ -70,16 +71,16 @@ def _p_value(p: float) -> str:
 
 
 def _gains_in_words(group: Group) -> str:
-    text = holds(group.gains)
+    text = _held({name: each.total for name, each in group.gains.items()}, "source_only")
     own = {name: each.own for name, each in group.gains.items() if each.own is not None}
     if _split(group.gains):
-        text += f" {_held(own, 'source_only with the same batch-norm statistics')}"
+        text += f" {_held(own, 'the control with the same batch-norm statistics')}"
     single = [name for name, each in group.gains.items() if each.total.over_seeds is None]
     if single:
         text += (
             f" There are single runs behind {_listed(single, of=len(group.gains))}, which have no interval over seeds."
         )
-    return text + " One such interval in twenty misses by chance."
+    return f"{text} {_MISSES}"
 
 
 def _listed(names: list[str], of: int) -> str:
@@ -92,25 +93,41 @@ def _split(gains: Mapping[str, MethodGain]) -> bool:
 
 
 def holds(gains: Mapping[str, MethodGain]) -> str:
-    """How many methods gain over ``source_only``, as far as intervals tell, in a sentence."""
-    return _held({name: each.total for name, each in gains.items()}, "source_only")
+    """Which methods gain over ``source_only``, as far as intervals tell, and how often such intervals miss."""
+    return f"{_held({name: each.total for name, each in gains.items()}, 'source_only')} {_MISSES}".strip()
 
 
 def _held(gains: Mapping[str, MeanGain], over: str) -> str:
-    texts = []
-    for where, found in (
-        ("on pairs like these", {name: each.over_pairs for name, each in gains.items() if each.over_pairs}),
-        ("on these very pairs", {name: each.over_seeds for name, each in gains.items() if each.over_seeds}),
-    ):
-        if found:
-            better = sum(each.low > 0 for each in found.values())
-            worse = [name for name, each in found.items() if each.high < 0]
-            lose = f", {len(worse)} lose ({', '.join(worse)})" if worse else ""
-            texts.append(f"{where} {better or 'none'} of {counted(len(found), 'method')} gain{lose}")
-    told = f"By 95 % intervals of the mean gain over {over}, {'; '.join(texts)}." if texts else ""
+    texts = [
+        _told(where, {name: found for name, found in intervals.items() if found is not None}, over)
+        for where, intervals in (
+            ("on other pairs like these", {name: each.over_pairs for name, each in gains.items()}),
+            (
+                "on these very pairs, run again with other seeds,",
+                {name: each.over_seeds for name, each in gains.items()},
+            ),
+        )
+    ]
     if any(each.over_pairs is None for each in gains.values()):
-        told = f"{told} Of fewer than {FEWEST_PAIRS} pairs nothing can be said of others like them.".strip()
-    return told
+        texts.append(f"Of fewer than {FEWEST_PAIRS} pairs nothing can be said of others like them.")
+    return " ".join(filter(None, texts))
+
+
+def _told(where: str, found: Mapping[str, Interval], over: str) -> str:
+    """Which methods' intervals of the mean gain lie above 0, and which below; empty where there are no intervals."""
+    if not found:
+        return ""
+    better = [name for name, each in found.items() if each.low > 0]
+    worse = [name for name, each in found.items() if each.high < 0]
+    said = [f"{_enumerated(better)} {'gains' if len(better) == 1 else 'gain'} over {over}"] if better else []
+    said += [f"{_enumerated(worse)} {'loses' if len(worse) == 1 else 'lose'} against {over}"] if worse else []
+    open_ = [name for name in found if name not in (*better, *worse)]
+    said += [f"{_enumerated(open_)} cannot be told from {over}"] if open_ else []
+    return f"By 95 % intervals of the mean gain, {where} {'; '.join(said)}."
+
+
+def _enumerated(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def table(group: Group, chosen_by: str) -> Table | None:
@@ -143,8 +160,10 @@ def table(group: Group, chosen_by: str) -> Table | None:
         row += [f"{ranks[name]:.2f}" if name in ranks else MISSING] if ranks else []
         row.append(percent(averages[name].mean()) + ("" if known == pairs else f" ({known} of {pairs})"))
         each = gains.get(name)
-        row += _gain(each.total if each else None) if gains else []
-        row += [signed(each.by_batch_norm) if each else MISSING, *_gain(each.own if each else None)] if split else []
+        over = f" ({each.pairs} of {pairs})" if each and each.pairs < pairs else ""
+        row += _gain(each.total if each else None, over) if gains else []
+        by_batch_norm = signed(each.by_batch_norm) + over * (not math.isnan(each.by_batch_norm)) if each else MISSING
+        row += [by_batch_norm, *_gain(each.own if each else None, over)] if split else []
         row += [f"{against[name].better:.2f}" if name in against else MISSING] if against else []
         rows.append(row)
     notes = []
@@ -163,12 +182,12 @@ def table(group: Group, chosen_by: str) -> Table | None:
     return Table(caption, headers, rows, "l" + "r" * (len(headers) - 1), notes)
 
 
-def _gain(each: MeanGain | None) -> list[str]:
+def _gain(each: MeanGain | None, over: str) -> list[str]:
     if each is None:
         return [MISSING] * 3
     over_pairs = interval(each.over_pairs) if each.over_pairs else "too few pairs"
     over_seeds = interval(each.over_seeds) if each.over_seeds else "single runs"
-    return [signed(each.mean), over_pairs, over_seeds]
+    return [signed(each.mean) + over, over_pairs, over_seeds]
 
 
 def draw(comparison: Comparison) -> Figure:

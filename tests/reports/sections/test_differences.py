@@ -8,6 +8,7 @@ from scipy import stats
 
 from tests.support.shown_tables import row
 from tests.support.small_ledger import PAIRS, Run, experiment
+from transfer_sweep.reports import gain as gains
 from transfer_sweep.reports import results
 from transfer_sweep.reports.comparison import compare
 from transfer_sweep.reports.document import plotting
@@ -58,7 +59,7 @@ def test_a_gain_over_three_pairs_is_told_from_none(tmp_path: Path) -> None:
     low, high = stats.t.interval(0.95, 2, loc=6.0, scale=1 / 3**0.5)  # of 5, 6 and 7 points
     assert row(table, "method0")[2:] == ["+6.0", f"+{low:.1f} to +{high:.1f}", "single runs"]
     assert row(table, "source_only")[2:] == ["–", "–", "–"]
-    assert "on pairs like these 1 of 1 method gain" in str(blocks[1])
+    assert "on other pairs like these method0 gains over source_only." in str(blocks[1])
     assert "single runs behind all gains" in str(blocks[1])
 
 
@@ -69,8 +70,35 @@ def test_two_pairs_are_said_to_be_too_few_and_seeds_speak_of_these_alone(tmp_pat
     # Variances of 1 over three seeds on four sides: an error of √(4 · ⅓)/2, and eight degrees of freedom.
     low, high = stats.t.interval(0.95, 8, loc=5.5, scale=(1 / 3) ** 0.5)
     assert row(table, "method0")[2:] == ["+5.5", "too few pairs", f"+{low:.1f} to +{high:.1f}"]
-    assert "on these very pairs 1 of 1 method gain" in str(blocks[1])
+    assert "on these very pairs, run again with other seeds, method0 gains over source_only." in str(blocks[1])
     assert "Of fewer than 3 pairs nothing can be said of others" in str(blocks[1])
+
+
+def gain(*, pairs: gains.Interval | None = None, seeds: gains.Interval | None = None) -> gains.MethodGain:
+    return gains.MethodGain(gains.MeanGain(1.0, pairs, seeds), 0.0, None, 3)
+
+
+def test_methods_that_gain_and_that_lose_are_named() -> None:
+    up, down, open_ = gains.Interval(1, 2), gains.Interval(-2, -1), gains.Interval(-1, 1)
+    text = differences.holds({"dan": gain(pairs=up), "dann": gain(pairs=open_), "mcc": gain(pairs=down)})
+    assert "dan gains over source_only; mcc loses against source_only; dann cannot be told from source_only." in text
+    assert text.endswith("One such interval in twenty misses by chance.")
+    both = differences.holds({"dan": gain(pairs=up), "dann": gain(pairs=up), "mcc": gain(pairs=up)})
+    assert "on other pairs like these dan, dann and mcc gain over source_only." in both
+    none = differences.holds({"dan": gain(seeds=open_), "dann": gain(seeds=open_)})
+    assert "with other seeds, dan and dann cannot be told from source_only." in none
+
+
+def test_a_gain_over_some_of_the_pairs_says_over_how_many(tmp_path: Path) -> None:
+    def runs(method: str, accuracy: float, pairs: list[tuple[str, str]]) -> list[Run]:
+        return [Run(method, *pair, {}, [(accuracy, 1.0, 1.0)]) for pair in pairs]
+
+    ran = [*runs("source_only", 70.0, PAIRS[:2]), *runs("dann", 80.0, PAIRS), *runs("dan", 75.0, PAIRS[:2])]
+    table = differences.table(Context.of(results.read(experiment(tmp_path, ran))).groups[0], "information_maximization")
+    assert table is not None
+    shown = list(table.headers).index("gain over source_only")
+    assert row(table, "dann")[shown] == "+10.0 (2 of 3)"  # of which source_only ran on two
+    assert "(" not in row(table, "dann")[shown - 1]
 
 
 def test_probabilities_are_shown_against_the_best_alone(tmp_path: Path) -> None:
