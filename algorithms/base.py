@@ -42,6 +42,13 @@ class TrainingError(RuntimeError):
 class Params(Recorded):
     """Hyperparameters of a method. Each field has a default, bounds and, in its description, the source."""
 
+    @classmethod
+    def bounds(cls) -> dict[str, dict[str, float]]:
+        """Field → its bounds as JSON schema names them; empty where it has none."""
+        names = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
+        fields = cls.model_json_schema().get("properties", {})
+        return {field: {name: each[name] for name in names if name in each} for field, each in fields.items()}
+
 
 @dataclass(frozen=True)
 class Task:

@@ -284,6 +284,7 @@ class Run:
                     for name, method in methods.items()
                     if method.discriminator is not None
                 },
+                "bounds": {name: method.params_type.bounds() for name, method in methods.items()},
                 "dataset_source": self.dataset.source,
                 "skipped": self.skipped,
             },

@@ -119,7 +119,8 @@ class Edge:
         by_criterion: on how many pairs the criterion chose it.
         by_oracle: on how many the oracle did; None where no target has labels.
         pairs: how many there are.
-        beyond: the value to search next.
+        beyond: the value to search next; None where the method's bounds do not allow the grid's next one, or the
+            driver recorded no bounds.
     """
 
     method: str
@@ -128,14 +129,16 @@ class Edge:
     by_criterion: int
     by_oracle: int | None
     pairs: int
-    beyond: float
+    beyond: float | None
 
 
 def edges(results: Results) -> list[Edge]:
     """The params whose best values may lie outside of what was searched, in the order of the methods.
 
-    Of params with so few values that they are a grid: a draw is hardly ever at an edge.
+    Of params with so few values that they are a grid, for a draw is hardly ever at an edge, but with three at least: of
+    two, every choice is at an edge. A value that is a bound of the param itself is none.
     """
+    bounds = results.experiment.get("bounds", {})
     search = selection.eligible(results.candidates)
     records = results.records[results.records["source"] != results.records["target"]]
     names, found = names_of(search), []
@@ -148,7 +151,7 @@ def edges(results: Results) -> list[Edge]:
         )
         for name in map(str, tried):
             values = importance.in_order(tried[name])
-            if not 2 <= len(values) <= _SHOWN_VALUES or not all(type(value) in (int, float) for value in values):
+            if not 3 <= len(values) <= _SHOWN_VALUES or not all(type(value) in (int, float) for value in values):
                 continue
             for edge, inner in (values[:2], values[:-3:-1]):
                 next_one = beyond(edge, inner)
@@ -156,11 +159,26 @@ def edges(results: Results) -> list[Edge]:
                     int((chosen[name] == edge).sum()) if len(chosen) else 0 for chosen in (by_criterion, by_oracle)
                 ]
                 often = 2 * counts[0] > len(by_criterion) or 2 * counts[1] > len(by_oracle)
-                if next_one is not None and often:
+                limits = bounds.get(key[0], {}).get(name)
+                if next_one is not None and often and not at_bound(edge, limits or {}):
+                    if limits is None or not allowed(next_one, limits):
+                        next_one = None
                     of_oracle = counts[1] if len(by_oracle) else None
                     config_key = f"methods.{key[0]}.{name}"
                     found.append(Edge(names[key], config_key, edge, counts[0], of_oracle, len(by_criterion), next_one))
     return found
+
+
+def allowed(value: float, limits: Mapping[str, float]) -> bool:
+    """Whether a value is within a param's bounds, which are named as in JSON schema."""
+    return limits.get("minimum", -math.inf) <= value <= limits.get("maximum", math.inf) and limits.get(
+        "exclusiveMinimum", -math.inf
+    ) < value < limits.get("exclusiveMaximum", math.inf)
+
+
+def at_bound(value: float, limits: Mapping[str, float]) -> bool:
+    """Whether nothing beyond a value is allowed, since it is a bound itself."""
+    return value in (limits.get("minimum"), limits.get("maximum"))
 
 
 def beyond(edge: float, inner: float) -> float | None:
@@ -191,7 +209,7 @@ def edge_table(found: Sequence[Edge]) -> Table | None:
             value_text(each.value),
             f"{each.by_criterion} of {each.pairs}",
             MISSING if each.by_oracle is None else f"{each.by_oracle} of {each.pairs}",
-            f"add {value_text(each.beyond)}",
+            MISSING if each.beyond is None else f"add {value_text(each.beyond)}",
         ]
         for each in found
     ]
@@ -200,7 +218,10 @@ def edge_table(found: Sequence[Edge]) -> Table | None:
         ["method", "key of the experiment file", "edge", "pairs by criterion", "pairs by oracle", "next"],
         rows,
         "llrrrl",
-        ["Next goes on by the last step of the grid; `run` then trains what is new alone."],
+        [
+            "Next goes on by the last step of the grid; `run` then trains what is new alone. A dash: that step would "
+            "leave the param's bounds, or they were not recorded."
+        ],
     )
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from tests.support.shown_tables import only_group, row
 from tests.support.small_ledger import PAIRS, Run, experiment
+from transfer_sweep.algorithms.base import Params
+from transfer_sweep.algorithms.deep.mcc import MCC
 from transfer_sweep.reports import results
 from transfer_sweep.reports.document.elements import text_of
 from transfer_sweep.reports.sections import hyperparameters
@@ -50,7 +52,7 @@ def test_a_best_value_at_the_edge_is_named_by_its_key_for_criterion_and_oracle(t
         for pair in PAIRS
         for lr, accuracy, score in ((0.001, 70.0, 1.0), (0.003, 85.0, 2.0), (0.01, 80.0, 3.0))
     ]
-    own = results.read(experiment(tmp_path, grid))
+    own = results.read(experiment(tmp_path, grid, bounds={"mcc": {"lr": {"exclusiveMinimum": 0, "maximum": 1}}}))
     (edge,) = hyperparameters.edges(own)
     assert (edge.key, edge.value, edge.beyond) == ("methods.mcc.lr", 0.01, 0.03)
     assert (edge.by_criterion, edge.by_oracle, edge.pairs) == (3, 0, 3)
@@ -67,3 +69,28 @@ def test_the_oracles_best_at_an_edge_is_told_too_and_a_best_inside_is_not(tmp_pa
     (edge,) = hyperparameters.edges(results.read(experiment(tmp_path / "edge", grid((90.0, 80.0, 70.0)))))
     assert (edge.value, edge.by_criterion, edge.by_oracle) == (0.001, 0, 3)
     assert hyperparameters.edges(results.read(experiment(tmp_path / "inside", grid((70.0, 80.0, 75.0))))) == []
+
+
+def test_nothing_outside_of_a_params_bounds_is_suggested_nor_beyond_two_values(tmp_path: Path) -> None:
+    def found(name: str, method: type[Params], values: tuple[float, ...]) -> list[float | None]:
+        grid = [
+            Run("mcc", *pair, {name: value}, [(50.0 + i, 1.0 + i, 1.0)])
+            for pair in PAIRS
+            for i, value in enumerate(values)
+        ]
+        folder = tmp_path / f"{name}{values[-1]}{len(values)}"
+        read = results.read(experiment(folder, grid, bounds={"mcc": method.bounds()}))
+        return [edge.beyond for edge in hyperparameters.edges(read)]
+
+    assert found("dropout", MCC.params_type, (0.5, 0.7, 0.9)) == [None]  # 1.1, of values below 1
+    assert found("lr", MCC.params_type, (0.01, 0.1, 1.0)) == []  # the largest that there is
+    assert found("lr", MCC.params_type, (0.001, 0.01, 0.1)) == [1.0]
+    assert found("lr", MCC.params_type, (0.01, 0.1)) == []
+    assert found("lr", Params, (0.001, 0.01, 0.1)) == [None]  # nothing is known of its bounds
+
+
+def test_the_bounds_of_params_are_those_that_their_fields_state() -> None:
+    bounds = MCC.params_type.bounds()
+    assert bounds["lr"] == {"exclusiveMinimum": 0, "maximum": 1}
+    assert bounds["dropout"] == {"minimum": 0, "exclusiveMaximum": 1}
+    assert bounds["optimizer"] == {}
