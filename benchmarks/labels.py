@@ -1,12 +1,13 @@
 """What a few labels buy when trials are chosen: ``python -m benchmarks.labels results/NAME/ledger.sqlite …``.
 
 Regret to the best trial of any method on a pair, in points, against the number of labels of the target that choose:
-without labels (the recommendation's rule), by the labels alone, and by both (``labels(N, prior)``). Labels are drawn of
-the target's training samples, which stored predictions and the data's labels allow to do many times. Draws are nested,
-and every trial is scored on what the largest draw leaves, so that all numbers of labels share one test set. No trial
-is run.
+without labels (the recommendation's rule, inside cells what experiments choose by), by the labels alone, and by both
+(``labels(N, prior)``). Labels are drawn of the target's training samples, as stored predictions and the data's labels
+allow to do many times. Draws are nested, and every trial is scored on what the largest draw leaves, so that all numbers
+of labels share one test set. No trial is run.
 
-Intervals are 95 % ones, by bootstrap: over draws, for these pairs; and over pairs and draws, for others like them.
+Intervals are 95 % ones: over draws by bootstrap, for these pairs; and over pairs by Student's t of the pairs' means,
+for others like them.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from transfer_sweep.reports import recommendation, results, selection
+from transfer_sweep.reports import gain, recommendation, results, selection
+from transfer_sweep.reports.gain import Interval
 from transfer_sweep.reports.label_posterior import PRIOR, Prior
-from transfer_sweep.reports.ledger.artefacts import predicted_classes
 from transfer_sweep.reports.ledger.records import Pair, planned
 from transfer_sweep.reports.results import Results
 from transfer_sweep.sweep.trial.saved_model import dataset_of
@@ -72,18 +73,19 @@ class Trials:
 
 def trials(path: Path, data_root: Path | None, cache: Path) -> dict[Pair, Trials]:
     """The trials of each pair of a ledger that stored their predictions."""
-    experiment = results.read(path, selection.DEFAULT)
+    experiment = results.read(path, selection.AUTO)
     pool = recommendation.competitors(experiment)
     free = {pair: ranking.choices[0].row["id"] for pair, ranking in recommendation.rankings(experiment).items()}
     found = {}
     for key, rows in pool.groupby(["source", "target"], sort=False):
         pair = Pair(*map(str, key))
         sound = rows[rows["predicted_classes"] > selection.COLLAPSED]
-        stored = {i: predicted_classes(file) for i, file in (sound if len(sound) else rows)["logits"].items()}
-        kept = rows.loc[[i for i, classes in stored.items() if classes is not None]]
+        stored = {i: experiment.predictions(trial) for i, trial in (sound if len(sound) else rows)["id"].items()}
+        predictions = {i: each.classes for i, each in stored.items() if each is not None}
+        kept = rows.loc[list(predictions)]
         labels = _labels(experiment, kept, pair, data_root, cache)
         place = int(np.flatnonzero(kept["id"] == free[pair])[0])
-        found[pair] = Trials(kept, np.array([stored[i] for i in kept.index]), labels, place)
+        found[pair] = Trials(kept, np.array(list(predictions.values())), labels, place)
     return found
 
 
@@ -126,15 +128,14 @@ def regrets(pair: Trials, numbers: Sequence[int], draws: int, seed: int = 0) -> 
     return found
 
 
-def interval(values: NDArray[np.float64], over_pairs: bool, seed: int = 0) -> tuple[float, float]:
-    """95 % bootstrap interval of the mean of (pairs, draws) values, over draws alone or over pairs, too."""
+def over_draws(values: NDArray[np.float64], seed: int = 0) -> Interval:
+    """95 % bootstrap interval of the mean of (pairs, draws) values over the draws, each pair with draws of its own."""
     rng, (pairs, draws) = np.random.default_rng(seed), values.shape
-    which = rng.integers(0, pairs, (RESAMPLES, pairs)) if over_pairs else np.tile(np.arange(pairs), (RESAMPLES, 1))
     means = np.zeros(RESAMPLES)
-    for pair in which.T:  # each with draws of its own
-        means += values[pair[:, None], rng.integers(0, draws, (RESAMPLES, draws))].mean(axis=1) / pairs
+    for pair in values:
+        means += pair[rng.integers(0, draws, (RESAMPLES, draws))].mean(axis=1) / pairs
     low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
+    return Interval(float(low), float(high))
 
 
 def tables(found: Mapping[Pair, Trials], numbers: Sequence[int], draws: int) -> str:
@@ -143,14 +144,14 @@ def tables(found: Mapping[Pair, Trials], numbers: Sequence[int], draws: int) -> 
     values = {way: np.array([each[way] for each in by_pair]) for way in by_pair[0]}  # (pairs, draws, numbers)
 
     def cell(each: NDArray[np.float64], over_pairs: bool = False) -> str:
-        low, high = interval(each, over_pairs)
-        return f"{each.mean():.2f} ({low:.2f} to {high:.2f})"
+        found = gain.over_pairs(each.mean(axis=1)) if over_pairs else over_draws(each)
+        return f"{each.mean():.2f} ({'too few pairs' if found is None else f'{found.low:.2f} to {found.high:.2f}'})"
 
     regret = [[way, *(cell(each[:, :, i]) for i in range(len(numbers)))] for way, each in values.items()]
     compared = [
         [f"{BOTH} − {other}", over, *(cell(values[BOTH][:, :, i] - values[other][:, :, i], pairs) for i in shown)]
         for other in (FREE, LABELS)
-        for over, pairs in (("draws", False), ("pairs and draws", True))
+        for over, pairs in (("draws", False), ("pairs", True))
         for shown in [range(1, len(numbers))]
     ]
     heads = [str(number) for number in numbers]

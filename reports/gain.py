@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import scipy
+from numpy.typing import NDArray
 
 from transfer_sweep.reports.comparison import ALPHA, FEWEST_PAIRS
 from transfer_sweep.reports.results import dicts
@@ -60,16 +61,22 @@ def mean_gain(gains: Sequence[float], spreads: Sequence[tuple[Spread, Spread]]) 
     """
     values = np.asarray(gains, dtype=float)
     mean, pairs = float(values.mean()), len(values)
-    over_pairs = over_seeds = None
-    if pairs >= FEWEST_PAIRS:
-        over_pairs = _interval(mean, float(values.std(ddof=1)) / math.sqrt(pairs), pairs - 1)
+    over_seeds = None
     sides = [side for both in spreads for side in both]
     if all(side.seeds > 1 for side in sides):
         parts = np.array([side.std**2 / side.seeds for side in sides]) / pairs**2
         total, freedoms = float(parts.sum()), np.array([side.seeds - 1 for side in sides])
         freedom = total**2 / float((parts**2 / freedoms).sum()) if total else 1.0
         over_seeds = _interval(mean, math.sqrt(total), freedom)
-    return MeanGain(mean, over_pairs, over_seeds)
+    return MeanGain(mean, over_pairs(values), over_seeds)
+
+
+def over_pairs(values: Sequence[float] | NDArray[np.float64]) -> Interval | None:
+    """Student's 95 % interval of the mean of (pairs,) values on pairs like these; None of fewer than three."""
+    pairs = len(values)
+    if pairs < FEWEST_PAIRS:
+        return None
+    return _interval(float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(pairs), pairs - 1)
 
 
 def _interval(mean: float, error: float, freedom: float) -> Interval:
