@@ -106,8 +106,9 @@ def of_ledger(path: Path) -> Iterable[tuple[Pair, pd.DataFrame, pd.DataFrame]]:
     """As :func:`of_file`, of a ledger: with agreement of choices with the ensemble of the best quarter."""
     run = results.read(path, selection.AUTO)
     rows = recommendation.competitors(run)
+    ensembles_of = ensembles.of_pairs(run, recommendation.recommend(run))
     for pair, of_pair, choices in _by_pair(rows, selection.choose(rows, selection.AUTO)):
-        together = ensembles.of_pair(run, pair)
+        together = ensembles_of.get(pair)
         agreement = [
             np.nan if together is None or own is None else together.agreement(own.classes)
             for own in map(run.predictions, choices["id"])

@@ -7,6 +7,7 @@ predicts otherwise than the recommended trial, one of the two is wrong.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,12 +17,14 @@ from numpy.typing import NDArray
 
 from transfer_sweep.reports import recommendation, selection
 from transfer_sweep.reports.criteria.outputs import Outputs
-from transfer_sweep.reports.ledger.records import Pair
+from transfer_sweep.reports.ledger.records import Pair, Trial, canonical
+from transfer_sweep.reports.recommendation import Recommendation
 from transfer_sweep.reports.results import Results
+from transfer_sweep.reports.selection import CLASSICAL
 
 SHARE = 0.25
 META = "ensembles"
-"""What the ledger keeps under: pair → :class:`Measured`, or null."""
+"""What the ledger keeps under: pair → :class:`Measured`."""
 
 
 class Measured(NamedTuple):
@@ -29,11 +32,13 @@ class Measured(NamedTuple):
 
     Attributes:
         members: the ids of its trials.
-        accuracy: on the target samples with labels, in percent.
+        accuracy: on the target samples with labels but for drawn ones, in percent.
+        drawn: the target's training inputs whose labels were drawn to choose by.
     """
 
     members: list[str]
     accuracy: float
+    drawn: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -62,38 +67,56 @@ class Ensemble:
 
 
 def accuracy(results: Results, pair: Pair, ensemble: Ensemble) -> float:
-    """Of a pair's ensemble, in percent; NaN where it was not measured, or other trials made it up then."""
+    """Of a pair's ensemble, in percent; NaN where it was not measured, or of other trials or on other samples."""
     record = results.ensembles.get(str(pair))
     measured = None if record is None else Measured(**record)
-    return math.nan if measured is None or tuple(measured.members) != ensemble.members else measured.accuracy
+    if measured is None or (tuple(measured.members), tuple(measured.drawn)) != (ensemble.members, drawn(results, pair)):
+        return math.nan
+    return measured.accuracy
 
 
-def of_pair(results: Results, pair: Pair) -> Ensemble | None:
-    """The ensemble of a pair's trials that see no target label; None where predictions of none are stored.
+def drawn(results: Results, pair: Pair) -> tuple[int, ...]:
+    """The target's training inputs whose labels were drawn to choose by, on which no accuracy is; often none."""
+    found = results.drawn.get(pair.target)
+    return () if found is None else found.rows
 
-    Of one seed a cell, those that did not collapse, of the kinds of methods that compete for the recommendation. A
-    quarter of them is rounded up.
+
+def of_pairs(results: Results, found: Mapping[Pair, Recommendation]) -> dict[Pair, Ensemble]:
+    """The ensembles that stand beside recommended trials, of trials that see no target label.
+
+    Of one seed a cell, those that did not collapse and whose predictions are stored, of the kinds of methods that
+    compete for the recommendation, and with the recommended trial's target samples. A quarter of them is rounded up.
 
     Args:
         results: the experiment.
-        pair: one of :func:`transfer_sweep.reports.recommendation.rankings`.
+        found: see :func:`transfer_sweep.reports.recommendation.recommend`.
+
+    Returns:
+        Nothing of pairs where the recommended trial's predictions are not stored, and where classical methods compete:
+        the softmaxes of these have no common scale.
     """
     rows = selection.competing(recommendation.competitors(results))
+    together = {pair: _of_pair(results, rows, pair, each.trial) for pair, each in found.items()}
+    return {pair: ensemble for pair, ensemble in together.items() if ensemble is not None}
+
+
+def _of_pair(results: Results, rows: pd.DataFrame, pair: Pair, recommended: Trial) -> Ensemble | None:
+    own = results.predictions(recommended.id)
     rows = rows[(rows["source"] == pair.source) & (rows["target"] == pair.target)]
     criterion, scores, competes = recommendation.compared(rows)
-    return mean_of_best(results, rows[competes], criterion, scores[competes])
-
-
-def mean_of_best(results: Results, rows: pd.DataFrame, criterion: str, scores: pd.Series) -> Ensemble | None:
-    """The mean softmax of the first quarter of some trials by their scores."""
-    order = scores[rows["predicted_classes"] > selection.COLLAPSED].sort_values(ascending=False, kind="stable")
+    if own is None or (rows.loc[competes, "family"] == CLASSICAL).any():
+        return None
+    same = (rows["seed"] == recommended.seed) & (rows["options"] == canonical(dict(recommended.protocol.options)))
+    rows = rows[competes & same & (rows["predicted_classes"] > selection.COLLAPSED)]
+    best = rows.loc[scores[rows.index].sort_values(ascending=False, kind="stable").index, "id"].astype(str)
+    stored = [trial for trial in best if results.has_predictions(trial)]
     members: list[str] = []
-    total: NDArray[np.float64] | None = None
-    for trial in rows.loc[order.index, "id"].astype(str).head(math.ceil(SHARE * len(order))):
+    total = np.zeros((len(own.classes), own.number))
+    for trial in stored[: math.ceil(SHARE * len(stored))]:
         logits = results.logits(trial)
         outputs = None if logits is None else Outputs.of_logits(logits)
-        if outputs is None or outputs.undefined or (total is not None and outputs.probabilities.shape != total.shape):
+        if outputs is None or outputs.undefined or outputs.probabilities.shape != total.shape:
             continue
-        total = outputs.probabilities if total is None else total + outputs.probabilities
+        total += outputs.probabilities
         members.append(trial)
-    return None if total is None else Ensemble(tuple(members), criterion, total / len(members))
+    return Ensemble(tuple(members), criterion, total / len(members)) if members else None

@@ -139,6 +139,8 @@ class Results:
     outdated: int = 0
     drawn: Mapping[str, Drawn] = field(default_factory=dict)
     ensembles: Mapping[str, Any] = field(default_factory=dict)
+    _predictions: dict[str, Predictions | None] = field(default_factory=dict, repr=False, compare=False)
+    """What was read; the same experiment by other criteria shares it."""
 
     @property
     def citations(self) -> dict[str, str]:
@@ -192,6 +194,10 @@ class Results:
         targets = {domain: self.samples.get(domain) for domain in self.trials["target"].unique()}
         return {domain: counts for domain, counts in targets.items() if counts and 0 < counts.labelled < counts.total}
 
+    def has_predictions(self, trial: str) -> bool:
+        """Whether the ledger names a file of what a trial predicts."""
+        return bool(self._logits.get(trial))
+
     def logits(self, trial: str) -> NDArray[Any] | None:
         """The (n, K) logits of a trial on the target's training inputs; None if they are not stored."""
         path = self._logits.get(trial, "")
@@ -221,10 +227,6 @@ class Results:
         rest = confusion.copy()
         np.subtract.at(rest, (np.array(drawn.labels), predicted[list(drawn.rows)].astype(np.intp)), 1)
         return rest
-
-    @cached_property
-    def _predictions(self) -> dict[str, Predictions | None]:
-        return {}
 
     @cached_property
     def _logits(self) -> dict[str, str]:

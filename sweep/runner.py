@@ -157,7 +157,6 @@ class Run:
                 options.cache,
                 options.tensorboard,
             )
-            ran = False
             while True:
                 plan, controls = strategies.grid(experiment, self.search, ledger, self._given_up)
                 self._controls = {trial.id for chosen, own in controls.items() if self._wanted(chosen) for trial in own}
@@ -168,13 +167,12 @@ class Run:
                 if self._interrupted or self._out_of_time or not self._missing(plan, ledger.states()):
                     break
                 self._pass(ledger, engine, plan)
-                ran = True
                 remove_checkpoints(ledger, storage)
             ledger.set_plan(plan)  # what an interruption left running is pending again
             remove_checkpoints(ledger, storage)
             remove_unfinished(self.folder)
             final = ledger.states()
-            if ran and not (self._interrupted or self._out_of_time):
+            if not (self._interrupted or self._out_of_time):
                 ensembles.record(ledger, self.dataset)
         counts = Counter(final[trial.id] for trial in plan if self._wanted(trial))
         unfinished = bool(self._missing(plan, final))

@@ -78,7 +78,7 @@ def table(results: Results, found: dict[Pair, Recommendation]) -> Table:
     # Where labels chose that accuracy is measured on, the score is the accuracy.
     accuracies = results.criterion != TARGET_LABELS and any(not math.isnan(each.accuracy) for each in found.values())
     expecting = any(not math.isnan(each.expected.mean) for each in found.values())
-    with_ensembles = False
+    ensembles_of = ensembles.of_pairs(results, found)
     rows: list[list[Cell | str]] = []
     for pair, each in found.items():
         key = tuple(parts.loc[each.trial.id])
@@ -92,13 +92,12 @@ def table(results: Results, found: dict[Pair, Recommendation]) -> Table:
             *([expected_text(each.expected)] if expecting else []),
         ]
         rows.append([*row, percent(each.accuracy), percent(each.regret)] if accuracies else row)
-        own, together = results.predictions(each.trial.id), ensembles.of_pair(results, pair)
+        own, together = results.predictions(each.trial.id), ensembles_of.get(pair)
         if own is not None and together is not None:
             row = ["", f"ensemble of {counted(len(together.members), 'trial')}", MISSING, MISSING]
             row += [percent(together.agreement(own.classes)), *([MISSING] if expecting else [])]
             right = ensembles.accuracy(results, pair, together)
             rows.append([*row, percent(right), MISSING] if accuracies else row)
-            with_ensembles = True
     compared_by = next(iter(found.values())).compared_by
     headers = [
         "pair",
@@ -113,11 +112,12 @@ def table(results: Results, found: dict[Pair, Recommendation]) -> Table:
         "Agreement: on how many target samples the method predicts what another method's chosen trial does, the mean "
         "over the others."
     ]
-    if with_ensembles:
+    if ensembles_of:
+        chosen_by = dict.fromkeys(criterion_name(each.chosen_by) for each in ensembles_of.values())
         notes.append(
-            "Ensemble: the mean softmax of the best quarter of the trials by what methods are compared by, which is no "
-            "recommendation; its agreement is with the recommended trial. Its accuracy is known where the samples that "
-            "trials adapt to are the scored ones, and their run has ended."
+            f"Ensemble: the mean softmax of the best quarter, by {' or '.join(chosen_by)}, of the trials whose "
+            "predictions are stored, which is no recommendation; its agreement is with the recommended trial. Its "
+            "accuracy is measured when a run ends, where the samples that trials adapt to are the scored ones."
         )
     if by_labels:
         notes.append(beside_labels(results.criterion))

@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.support.shown_tables import column, row
-from tests.support.small_ledger import RUNS, Run, experiment, without_labels
+from tests.support.small_ledger import PROTOCOL, RUNS, Run, experiment, without_labels
 from transfer_sweep.reports import ensembles, recommendation, report, results
 from transfer_sweep.reports.ledger.ledger import Ledger
 from transfer_sweep.reports.ledger.records import Pair
@@ -63,16 +66,51 @@ def test_the_ensemble_of_the_best_quarter_stands_beside_the_recommended_trial(tm
         measured = ensembles.Measured([run.trial.id for run in best], 61.0)
         ledger.set_meta(ensembles.META, {"amazon-webcam": measured._asdict()})
     own = results.read(path)
-    together = ensembles.of_pair(own, AW)
-    assert together is not None
+    together = ensembles.of_pairs(own, recommendation.recommend(own))[AW]
     assert together.members == tuple(run.trial.id for run in best)
     assert together.classes.tolist() == [0, 1, 1, 1]
-    shown = section.table(own, recommendation.recommend(own)).rows[1]
-    assert shown == ["", "ensemble of 2 trials", "–", "–", "100.0", "–", "61.0", "–"]
+    table = section.table(own, recommendation.recommend(own))
+    assert any("best quarter, by information maximization, of the trials" in note for note in table.notes)
+    assert table.rows[1] == ["", "ensemble of 2 trials", "–", "–", "100.0", "–", "61.0", "–"]
     with Ledger(path, write=True) as ledger:
         ledger.set_meta(ensembles.META, {"amazon-webcam": {"members": ["another"], "accuracy": 61.0}})
     own = results.read(path)
     assert section.table(own, recommendation.recommend(own)).rows[1][-2] == "–"
+
+
+def ensemble_of(path: Path) -> ensembles.Ensemble | None:
+    own = results.read(path)
+    found = recommendation.recommend(own)
+    section.table(own, found)
+    return ensembles.of_pairs(own, found).get(AW)
+
+
+@pytest.mark.parametrize("apart", [{"protocol": {**PROTOCOL, "options": {"train": {"webcam": 3}}}}, {"seed": 1}])
+def test_only_trials_with_the_same_target_samples_make_up_an_ensemble(tmp_path: Path, apart: dict[str, Any]) -> None:
+    # By information maximisation those with other samples, two of which are a quarter, come right after the best.
+    others = [
+        replace(RUN, method="mcc", params={"lr": float(i)}, epochs=[(50, 1.4, 1.0)], predicted=[0, 1, 2], **apart)
+        for i in range(5)
+    ]
+    together = ensemble_of(experiment(tmp_path, [*RUNS_OF_A_PAIR, *others], family={**FAMILIES, "mcc": "deep"}))
+    assert together is not None
+    assert together.members == (RUN.trial.id,)
+
+
+def test_a_quarter_is_of_the_trials_whose_predictions_are_stored(tmp_path: Path) -> None:
+    gone = [replace(RUN, params={"lr": float(i)}, epochs=[(50, 2.0, 1.0)], predicted=None) for i in range(2, 6)]
+    runs = [replace(RUN, epochs=[(50, 3.0, 1.0)]), *RUNS_OF_A_PAIR[1:], *gone]
+    together = ensemble_of(experiment(tmp_path, runs, family=FAMILIES))
+    assert together is not None
+    assert together.members == (RUN.trial.id,)
+    more = [replace(run, predicted=[0, 0, 1, 2]) for run in gone]
+    together = ensemble_of(experiment(tmp_path, [*runs[:3], *more], "stored", family=FAMILIES))
+    assert together is not None
+    assert together.members == (RUN.trial.id, more[0].trial.id)  # of six, rounded up
+
+
+def test_classical_methods_make_up_no_ensemble(tmp_path: Path) -> None:
+    assert ensemble_of(experiment(tmp_path, RUNS_OF_A_PAIR, family=dict.fromkeys(FAMILIES, "shallow"))) is None
 
 
 def test_methods_are_ranked_and_those_that_cannot_be_compared_come_last(tmp_path: Path) -> None:
