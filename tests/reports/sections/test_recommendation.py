@@ -89,7 +89,7 @@ def ensemble_of(path: Path) -> ensembles.Ensemble | None:
 def test_only_trials_with_the_same_target_samples_make_up_an_ensemble(tmp_path: Path, apart: dict[str, Any]) -> None:
     # By information maximisation those with other samples, two of which are a quarter, come right after the best.
     others = [
-        replace(RUN, method="mcc", params={"lr": float(i)}, epochs=[(50, 1.4, 1.0)], predicted=[0, 1, 2], **apart)
+        replace(RUN, method="mcc", params={"lr": float(i)}, epochs=[(50, 1.4, 1.0)], predicted=[0, 1, 2, 1], **apart)
         for i in range(5)
     ]
     together = ensemble_of(experiment(tmp_path, [*RUNS_OF_A_PAIR, *others], family={**FAMILIES, "mcc": "deep"}))
