@@ -37,7 +37,7 @@ from transfer_sweep.reports.drawn_labels import ByLabels
 from transfer_sweep.reports.expected_regret import Expected
 from transfer_sweep.reports.ledger.records import Cell, Pair, Trial, canonical, planned, protocols
 from transfer_sweep.reports.results import COMPARED, Predictions, Results
-from transfer_sweep.reports.selection import AMONG_CLASSICAL, CLASSICAL, TARGET_LABELS
+from transfer_sweep.reports.selection import AMONG_CLASSICAL, AUTO, CLASSICAL, TARGET_LABELS
 
 DEEP = "information_maximization"
 """What deep methods are compared by."""
@@ -60,6 +60,7 @@ class Recommendation:
         collapsed: whether it predicts at most half of the classes, as then all choices do.
         methods: how many competed.
         of_all: whether all methods competed that ran, classical ones too.
+        families: of all methods that ran.
         agreement: see :attr:`Choice.agreement`.
         accuracy: on the scored target samples with labels, in percent; NaN where there are none.
         regret: to the best trial of any method that saw no target labels, in points; NaN without labels, and where
@@ -76,6 +77,7 @@ class Recommendation:
     collapsed: bool
     methods: int
     of_all: bool
+    families: frozenset[str]
     agreement: float
     accuracy: float
     regret: float
@@ -98,7 +100,9 @@ class Recommendation:
         """How it was chosen, in words."""
         if self.by_labels:
             return self._how_by_labels
-        of_cells = self.chosen_by if self.of_all else selection.criterion_for(self.chosen_by, "deep")
+        families = self.families if self.of_all else {"deep"}
+        applied = {selection.criterion_for(self.chosen_by, family) for family in families}
+        of_cells = applied.pop() if len(applied) == 1 else self.chosen_by
         chosen_by, compared_by = (selection.in_words(name) for name in (of_cells, self.compared_by))
         if self.methods == 1:
             return f"the trial of the only method that competes by {chosen_by}"
@@ -119,8 +123,12 @@ class Recommendation:
 
     @property
     def expected(self) -> Expected:
-        """The regret to expect of it, from how far it agrees with other choices; NaN where labels chose it."""
-        return expected_regret.expected(math.nan if self.by_labels else self.agreement)
+        """The regret to expect of it, from how far it agrees with other choices; NaN unless ``auto`` chose these.
+
+        It is calibrated for them alone; a criterion that is the same for the methods that ran will do.
+        """
+        calibrated = selection.same(self.chosen_by, AUTO, self.families)
+        return expected_regret.expected(self.agreement if calibrated else math.nan)
 
     @property
     def shift_of_classes(self) -> float:
@@ -261,6 +269,7 @@ def _recommended(results: Results, pair: Pair, ranking: Ranking) -> Recommendati
         first.collapsed,
         len(set(competing)),
         len(competing) == len(ranking.choices),
+        frozenset(choice.row["family"] for choice in ranking.choices),
         first.agreement,
         accuracy,
         math.nan if results.criterion == TARGET_LABELS else ranking.best_accuracy - accuracy,

@@ -157,8 +157,19 @@ class Results:
 
     @cached_property
     def criteria(self) -> list[str]:
-        """The criteria that can choose here, the own one first: some trial has what they need."""
-        return list(dict.fromkeys([self.criterion, *selection.available(self.derived)]))
+        """The criteria that can choose here, the own one first: some trial has what they need.
+
+        One by family is not among them where another one does the same, since all methods are of one family.
+        """
+        families = self.candidates["family"].unique()
+        found = list(dict.fromkeys([self.criterion, *selection.available(self.derived)]))
+        once: dict[str, None] = {}
+        for name in found:
+            others = [
+                each for each in found if each not in selection.BY_FAMILY and selection.same(name, each, families)
+            ]
+            once.setdefault(others[0] if name in selection.BY_FAMILY and others else name)
+        return list(once)
 
     @cached_property
     def every_trial(self) -> pd.DataFrame:

@@ -221,10 +221,7 @@ def by_labels(criterion: str) -> bool:
 
 
 def in_words(name: str) -> str:
-    """A criterion, ``target_labels`` or ``oracle`` as prose has it; of one by family, what it stands for, too."""
-    if name in BY_FAMILY:
-        deep, classical = (in_words(criterion_for(name, family)) for family in ("", CLASSICAL))
-        return f"{name} ({deep}; classical methods: {classical})"
+    """A criterion, ``target_labels`` or ``oracle`` as prose has it."""
     return name.replace("_", " ")
 
 
@@ -245,6 +242,11 @@ def criterion_for(criterion: str, family: str) -> str:
     if criterion not in BY_FAMILY:
         return criterion
     return BY_FAMILY[criterion].shallow if family == CLASSICAL else BY_FAMILY[criterion].deep
+
+
+def same(criterion: str, other: str, families: Iterable[str]) -> bool:
+    """Whether two criteria are one in cells of methods of these families."""
+    return all(criterion_for(criterion, family) == criterion_for(other, family) for family in families)
 
 
 def parts_of(criterion: str) -> tuple[str, ...]:

@@ -299,7 +299,7 @@ class RecordedExperiment:
         Columns: ``source``, ``target``, ``method``, ``backbone``, ``params`` (a dict), ``how`` it was chosen (a text),
         ``score``, ``agreement`` (percent of target samples on which the other methods' choices say the same),
         ``expected_regret`` and ``expected_regret_at_most`` (in points, known without labels; nine in ten pairs stay
-        below it),
+        below it; NaN unless ``auto`` chose, or what is the same for the methods that ran),
         ``accuracy`` and ``regret`` to the best trial of any method (in points; NaN without labels, and where they
         chose), ``collapsed`` (whether it predicts at most half of the classes), ``cell`` (for :meth:`load_model`) and
         ``trial``.

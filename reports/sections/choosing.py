@@ -63,9 +63,10 @@ def _without_labels(results: Results) -> str:
         else "the unlabelled target training samples"
     )
     blind = "no label of a scored sample" if results.records["few"].any() else "no target label"
+    name = criterion_name(results.criterion)
+    best = f"chosen by {name}" if results.criterion in selection.BY_FAMILY else f"with the best {name}"
     return (
-        f"Inside each cell (method × pair) the trial with the best {criterion_name(results.criterion)} "
-        f"({selection.describe(results.criterion)}) at its last epoch is taken, trials that were stopped early "
+        f"Inside each cell (method × pair) the trial {best} ({selection.describe(results.criterion)}) at its last epoch is taken, trials that were stopped early "
         "included; one that predicts at most half of the classes wins only where all do. Criteria look at "
         f"{seen}; {blind} takes part."
     )
@@ -77,12 +78,13 @@ def table(results: Results) -> Table | None:
     if pool.empty:
         return None
     rows = []
+    families = results.candidates["family"].unique()
     for name in results.criteria:
         if name == TARGET_LABELS:
             continue  # by the same labels as the oracle
         cells = selection.regret(pool, name)
         worst = max(dicts(cells.dropna(subset="regret")), key=lambda cell: cell["regret"], default=None)
-        mark = " (used here)" if name == results.criterion else ""
+        mark = " (used here)" if selection.same(name, results.criterion, families) else ""
         where = "" if worst is None else f" ({worst['method']}, {worst['source']} → {worst['target']})"
         rows.append(
             [

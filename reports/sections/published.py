@@ -34,7 +34,7 @@ from transfer_sweep.reports.sections import distances
 from transfer_sweep.reports.sections.context import Context, Group, References
 from transfer_sweep.reports.sections.hyperparameters import ParamSummary, param_summaries
 from transfer_sweep.reports.sections.registry import Part, Place
-from transfer_sweep.reports.selection import ORACLE
+from transfer_sweep.reports.selection import ORACLE, criterion_for
 
 PLACE = Place(Part.BACKGROUND, 30)
 
@@ -105,7 +105,7 @@ def table(context: Context, group: Group, key: MethodKey, params: ParamSummary, 
     total = len(by_criterion) > 1
     if total:
         rows.append(_average_row(by_criterion, [by_oracle[r["source"], r["target"]] for r in by_criterion]))
-    name = criterion_name(chosen_by)
+    name = criterion_name(criterion_for(chosen_by, records["family"].iloc[0]))
     headers = [
         "pair",
         f"paper{paper.heading}",

@@ -25,7 +25,7 @@ from transfer_sweep.reports.results import METHOD, Results
 from transfer_sweep.reports.sections.context import Context
 from transfer_sweep.reports.sections.hyperparameters import param_summaries
 from transfer_sweep.reports.sections.registry import Part, Place
-from transfer_sweep.reports.selection import TARGET_LABELS
+from transfer_sweep.reports.selection import AUTO, TARGET_LABELS
 
 PLACE = Place(Part.OPENING, 30)
 
@@ -82,7 +82,8 @@ def table(results: Results, found: dict[Pair, Recommendation]) -> Table:
     rows: list[list[Cell | str]] = []
     for pair, each in found.items():
         key = tuple(parts.loc[each.trial.id])
-        score = percent(each.score, digits=1 if by_labels else 3) + _COLLAPSED * each.collapsed
+        score = _by_labels_text(each.score) if by_labels else percent(each.score, digits=3)
+        score += _COLLAPSED * each.collapsed
         row: list[Cell | str] = [
             f"{pair.source} → {pair.target}",
             names[key],
@@ -131,9 +132,11 @@ def table(results: Results, found: dict[Pair, Recommendation]) -> Table:
 
 
 def expectations(found: dict[Pair, Recommendation]) -> Iterator[str]:
-    """What the recommendations may cost, without a label; nothing where that is not known."""
+    """What the recommendations may cost, without a label; nothing where labels chose, or nothing else was chosen."""
     known = [each.expected for each in found.values() if not math.isnan(each.expected.mean)]
     if not known:
+        if any(not each.by_labels and not math.isnan(each.agreement) for each in found.values()):
+            yield f"Nothing is known of the regret to expect: that was calibrated for what `{AUTO}` chooses."
         return
     mean = percent(sum(each.mean for each in known) / len(known))
     if len(known) == 1:
@@ -188,7 +191,7 @@ def ranking(results: Results, pair: Pair) -> Table:
             str(place) if each.competes else MISSING,
             names[key] + _COLLAPSED * each.collapsed,
             params_text(json.loads(each.row["params"]), params[key].varied) or "defaults",
-            *([percent(each.score)] if drawn else []),
+            *([_by_labels_text(each.score)] if drawn else []),
             *(percent(_value(each, name), digits=3) for name in criteria),
             percent(each.agreement),
             predicted_text(each),
@@ -233,6 +236,11 @@ def _by_labels_name(criterion: str) -> str:
     if drawn is None:
         return _ACCURACY
     return "expected accuracy, %" if drawn.prior else "accuracy on the drawn labels, %"
+
+
+def _by_labels_text(score: float) -> str:
+    """What labels say of a trial, in percent: an expected accuracy is a mean under a model, and may pass 0 and 100."""
+    return percent(score if math.isnan(score) else min(max(score, 0.0), 100.0))
 
 
 def _value(choice: Choice, criterion: str) -> float:

@@ -48,7 +48,8 @@ def test_it_is_said_how_the_trial_was_chosen_and_what_it_cost(tmp_path: Path) ->
 
 
 def test_what_a_recommendation_may_cost_is_said_without_labels(tmp_path: Path) -> None:
-    own = results.read(experiment(tmp_path, without_labels(RUNS_OF_A_PAIR, "webcam"), family=FAMILIES))
+    runs = without_labels(RUNS_OF_A_PAIR, "webcam")
+    own = results.read(experiment(tmp_path, runs, family=FAMILIES, criterion="auto"))
     found = recommendation.recommend(own)
     (text,) = section.expectations(found)
     expected = found[AW].expected  # others predict otherwise for 62.5 % of the samples
@@ -58,10 +59,39 @@ def test_what_a_recommendation_may_cost_is_said_without_labels(tmp_path: Path) -
     assert column(table, "expected regret, points")[0] == f"{expected.mean:.1f} (≤ {expected.most:.1f})"
 
 
+@pytest.mark.parametrize(
+    ("criterion", "known"),
+    [("auto", [True, True]), ("information_maximization", [True, False]), ("entropy", [False, False])],
+)
+def test_what_it_may_cost_is_not_known_of_what_other_criteria_chose(
+    tmp_path: Path, criterion: str, known: list[bool]
+) -> None:
+    for runs, each in zip((RUNS_OF_A_PAIR[:2], RUNS_OF_A_PAIR), known, strict=True):
+        path = experiment(tmp_path, runs, f"{len(runs)} methods", family=FAMILIES, criterion=criterion)
+        own = results.read(path)
+        found = recommendation.recommend(own)
+        (text,) = section.expectations(found)
+        assert text.startswith("**Expected regret" if each else "Nothing is known of the regret to expect")
+        assert ("expected regret, points" in section.table(own, found).headers) == each
+
+
+def test_what_chose_is_named_once_and_in_a_method_s_table_by_what_it_is_there(tmp_path: Path) -> None:
+    path = experiment(tmp_path, RUNS_OF_A_PAIR, family=FAMILIES, criterion="auto")
+    text = report.render([path])
+    assert "Target accuracy in percent, chosen by auto" in text
+    assert text.count("for deep methods; for classical ones") == 1
+    assert text.index("for deep methods; for classical ones") > text.index("## How the numbers were chosen")
+    table = text[text.index("coral (efficientnet") :]
+    assert "ours, by pair ensemble" in table
+    assert "ours, by auto" not in text
+
+
 def test_the_ensemble_of_the_best_quarter_stands_beside_the_recommended_trial(tmp_path: Path) -> None:
     best = [replace(RUN, params={"lr": float(i)}, epochs=[(50, 2.0, 1.0)], predicted=[0, 1, 1, 1]) for i in range(2)]
     others = [replace(RUN, params={"lr": float(i)}, epochs=[(50, 1.0, 1.0)]) for i in range(2, 5)]
-    path = experiment(tmp_path, [*RUNS_OF_A_PAIR, *best, *others], family=FAMILIES)  # 7 deep ones: two vote
+    path = experiment(
+        tmp_path, [*RUNS_OF_A_PAIR, *best, *others], family=FAMILIES, criterion="auto"
+    )  # 7 deep ones: two vote
     with Ledger(path, write=True) as ledger:
         measured = ensembles.Measured([run.trial.id for run in best], 61.0)
         ledger.set_meta(ensembles.META, {"amazon-webcam": measured._asdict()})
