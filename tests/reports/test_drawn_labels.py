@@ -203,3 +203,13 @@ def test_the_recommended_trial_has_an_honest_accuracy_and_regret(tmp_path: Path)
     assert regrets is not None
     assert column(regrets, "chosen by")[0] == "labels(4) (used here)"
     assert "without" not in str(regrets.caption)
+
+
+def test_an_expected_accuracy_is_shown_as_no_more_than_all(tmp_path: Path) -> None:
+    runs = [_run("dann", [2], 3.0), _run("dann", [2, 3], 1.0), _run("mcc", [5, 7], 2.0)]  # right on all four
+    own = results.read(_ledger(tmp_path, "labels(4, prior)", runs=runs))
+    found = recommendation.recommend(own)
+    (pair,) = found
+    assert found[pair].score > 100
+    assert column(section.table(own, found), "expected accuracy, %")[0] == "100.0"
+    assert column(section.ranking(own, pair), "expected accuracy, %")[0] == "100.0"
