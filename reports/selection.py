@@ -237,6 +237,14 @@ def compares_trials(criterion: str, families: Iterable[str] = ("", CLASSICAL)) -
     return (drawn is not None and drawn.prior) or any(each in ENSEMBLES or each in RANKED for each in applied)
 
 
+def compares_over_pair(criterion: str, family: str) -> bool:
+    """Whether a choice in a cell of a method of a family depends on trials of the pair's other cells."""
+    drawn = ByLabels.parse(criterion)
+    parts = parts_of(criterion_for(criterion, family))
+    over_pair = any(part in ENSEMBLES and Need.PAIR in ENSEMBLES[part].needs for part in parts)
+    return (drawn is not None and drawn.prior) or over_pair
+
+
 def criterion_for(criterion: str, family: str) -> str:
     """What chooses in cells of methods of a family: the criterion itself where it is the same for all."""
     if criterion not in BY_FAMILY:

@@ -66,9 +66,9 @@ def _without_labels(results: Results) -> str:
     name = criterion_name(results.criterion)
     best = f"chosen by {name}" if results.criterion in selection.BY_FAMILY else f"with the best {name}"
     return (
-        f"Inside each cell (method × pair) the trial {best} ({selection.describe(results.criterion)}) at its last epoch is taken, trials that were stopped early "
-        "included; one that predicts at most half of the classes wins only where all do. Criteria look at "
-        f"{seen}; {blind} takes part."
+        f"Inside each cell (method × pair) the trial {best} ({selection.describe(results.criterion)}) at its last "
+        "epoch is taken, trials that were stopped early included; one that predicts at most half of the classes wins "
+        f"only where all do. Criteria look at {seen}; {blind} takes part."
     )
 
 

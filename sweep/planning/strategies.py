@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Container, Sequence
 from typing import NamedTuple
 
+import pandas as pd
+
 from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.ledger import Ledger
@@ -44,6 +46,8 @@ class Plan(NamedTuple):
 def grid(experiment: Experiment, search: Sequence[Trial], ledger: Ledger, given_up: Container[str]) -> Plan:
     """The search trials and, for the cells whose search is complete, more seeds of what it chose, and its controls.
 
+    Where what chooses compares the trials of a pair, that search is complete with the whole pair's.
+
     Args:
         experiment: for its confirmation and its criterion.
         search: its search trials.
@@ -57,11 +61,29 @@ def grid(experiment: Experiment, search: Sequence[Trial], ledger: Ledger, given_
         if not states.get(trial.id, TrialState.PENDING).finished and trial.id not in given_up
     }
     complete = {trial.id for trial in search if trial.cell not in waiting}
+    if experiment.confirm.settings == "chosen":
+        pairs = {cell.pair for cell in waiting}
+        complete -= {trial.id for trial in search if trial.pair in pairs and _compares_over_pair(experiment, trial)}
     found = selection.reported(ledger, everything=True)  # a control of a former plan may be of the search now
     found = found[found["id"].isin(complete)].assign(role="search")
-    controls = trials.controls(experiment, found)
-    planned = [*search, *trials.confirmation(experiment, found), *itertools.chain.from_iterable(controls.values())]
+    chosen = _chosen(experiment, found)
+    controls = trials.controls(experiment, chosen)
+    planned = [*search, *trials.confirmation(experiment, chosen), *itertools.chain.from_iterable(controls.values())]
     once: dict[str, Trial] = {}
     for trial in planned:  # methods share controls, and one may be a trial of the search
         once.setdefault(trial.id, trial)
     return Plan(list(once.values()), controls)
+
+
+def _compares_over_pair(experiment: Experiment, trial: Trial) -> bool:
+    return selection.compares_over_pair(experiment.criterion, method_registry.get(trial.method).family)
+
+
+def _chosen(experiment: Experiment, candidates: pd.DataFrame) -> pd.DataFrame:
+    """Of which trials there are to be more seeds and controls: the chosen ones, or all, as the experiment says."""
+    confirm = experiment.confirm
+    if candidates.empty or (confirm.seeds == 1 and not confirm.controls):
+        return candidates.iloc[:0]
+    if confirm.settings == "all":
+        return selection.eligible(candidates)
+    return selection.choose(candidates, experiment.criterion)

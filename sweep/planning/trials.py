@@ -15,7 +15,6 @@ from transfer_sweep.algorithms import registry as method_registry
 from transfer_sweep.algorithms.base import Algorithm, Params, TrainingError
 from transfer_sweep.algorithms.deep._base import DeepMethod
 from transfer_sweep.datasets.base import Dataset
-from transfer_sweep.reports import selection
 from transfer_sweep.reports.ledger.records import Cell, Pair, Protocol, Role, Trial, TrialState, canonical, planned
 from transfer_sweep.sweep.config.schema import Experiment, MethodEntry
 from transfer_sweep.sweep.config.validation import domains_of, parse_pair
@@ -103,50 +102,46 @@ def _lacking(dataset: Dataset, pair: Pair) -> str | None:
     return None
 
 
-def confirmation(experiment: Experiment, candidates: pd.DataFrame) -> list[Trial]:
-    """More seeds for each cell's chosen params (or all of its params, if the experiment says so).
+def confirmation(experiment: Experiment, chosen: pd.DataFrame) -> list[Trial]:
+    """More seeds for the params of trials.
 
     As many whole runs as the experiment wants seeds. The search's own counts among them unless it was stopped early,
     for then it is shorter than they are. A method for which :func:`varies` does not hold has one.
 
     Args:
-        experiment: for its seeds and its criterion.
-        candidates: of the cells whose search is complete, see :func:`transfer_sweep.reports.selection.candidates`.
+        experiment: for its seeds.
+        chosen: the trials, of cells whose search is complete: rows of
+            :func:`transfer_sweep.reports.selection.candidates`.
     """
-    if experiment.confirm.seeds == 1 or candidates.empty:
+    if experiment.confirm.seeds == 1 or chosen.empty:
         return []
-    if experiment.confirm.settings == "all":
-        repeated = selection.eligible(candidates)
-    else:
-        repeated = selection.choose(candidates, experiment.criterion)
     trials: list[Trial] = []
-    for chosen, state in zip(planned(repeated), repeated["state"], strict=True):
-        method = method_registry.get(chosen.method)
-        if not varies(method, chosen.protocol):
+    for trial, state in zip(planned(chosen), chosen["state"], strict=True):
+        method = method_registry.get(trial.method)
+        if not varies(method, trial.protocol):
             continue
-        params = method.params_type.decode(chosen.params)
+        params = method.params_type.decode(trial.params)
         seeds = experiment.confirm.seeds + (state == TrialState.STOPPED)
         trials += [
-            plan_trial(experiment, chosen.cell, params, seed, "confirm")
+            plan_trial(experiment, trial.cell, params, seed, "confirm")
             for seed in range(experiment.seed + 1, experiment.seed + seeds)
         ]
     return trials
 
 
-def controls(experiment: Experiment, candidates: pd.DataFrame) -> dict[Trial, list[Trial]]:
-    """The controls of each cell's chosen trial, see :meth:`Algorithm.control`: whole runs, with the seeds of its own.
+def controls(experiment: Experiment, chosen: pd.DataFrame) -> dict[Trial, list[Trial]]:
+    """The controls of chosen trials, see :meth:`Algorithm.control`: whole runs, with the seeds of its own.
 
     Args:
-        experiment: for its seeds and its criterion.
-        candidates: as for :func:`confirmation`.
+        experiment: for its seeds.
+        chosen: as for :func:`confirmation`.
 
     Returns:
         The chosen trial → its controls. None has those whose batch norm sees no target. Methods that differ in their
         loss alone share theirs; those of ``adabn`` are its own runs.
     """
-    if not experiment.confirm.controls or candidates.empty or experiment.confirm.settings == "all":
+    if not experiment.confirm.controls or chosen.empty or experiment.confirm.settings == "all":
         return {}
-    chosen = selection.choose(candidates, experiment.criterion)
     found: dict[Trial, list[Trial]] = {}
     for trial, state in zip(planned(chosen), chosen["state"], strict=True):
         method, protocol = method_registry.get(trial.method), trial.protocol
