@@ -53,9 +53,9 @@ def test_intervals_over_pairs_are_students(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(study, "regrets", regrets)
     low, high = stats.t.interval(0.95, 2, loc=-2.0, scale=1 / 3**0.5)  # of −1, −2 and −3 points
-    three = study.tables({Pair("a", str(i)): float(i) for i in (1, 2, 3)}, [0, 10], 5)  # type: ignore[arg-type, misc]
+    three = study.tables({Pair("a", str(i)): float(i) for i in (1, 2, 3)}, [0, 10], 5)  # type: ignore[misc]
     assert f"-2.00 ({low:.2f} to {high:.2f})" in three
-    two = study.tables({Pair("a", str(i)): float(i) for i in (1, 2)}, [0, 10], 5)  # type: ignore[arg-type, misc]
+    two = study.tables({Pair("a", str(i)): float(i) for i in (1, 2)}, [0, 10], 5)  # type: ignore[misc]
     assert "-1.50 (too few pairs)" in two
 
 
