@@ -108,9 +108,10 @@ def _held(gains: Mapping[str, MeanGain], over: str) -> str:
             ),
         )
     ]
+    told = f"By 95 % intervals of the mean gain, {'. And '.join(filter(None, texts))}." if any(texts) else ""
     if any(each.over_pairs is None for each in gains.values()):
-        texts.append(f"Of fewer than {FEWEST_PAIRS} pairs nothing can be said of others like them.")
-    return " ".join(filter(None, texts))
+        told = f"{told} Of fewer than {FEWEST_PAIRS} pairs nothing can be said of others like them.".strip()
+    return told
 
 
 def _told(where: str, found: Mapping[str, Interval], over: str) -> str:
@@ -123,7 +124,7 @@ def _told(where: str, found: Mapping[str, Interval], over: str) -> str:
     said += [f"{_enumerated(worse)} {'loses' if len(worse) == 1 else 'lose'} against {over}"] if worse else []
     open_ = [name for name in found if name not in (*better, *worse)]
     said += [f"{_enumerated(open_)} cannot be told from {over}"] if open_ else []
-    return f"By 95 % intervals of the mean gain, {where} {'; '.join(said)}."
+    return f"{where} {'; '.join(said)}"
 
 
 def _enumerated(names: Sequence[str]) -> str:
