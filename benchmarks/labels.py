@@ -31,6 +31,7 @@ from transfer_sweep.reports.gain import Interval
 from transfer_sweep.reports.label_posterior import PRIOR, Prior
 from transfer_sweep.reports.ledger.records import Pair, planned
 from transfer_sweep.reports.results import Results
+from transfer_sweep.sweep import environment
 from transfer_sweep.sweep.trial.saved_model import dataset_of
 from transfer_sweep.sweep.trial.task import drawn
 
@@ -188,7 +189,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--evidence", action="store_true", help="compare values of the prior over all ledgers instead")
     parser.add_argument("--data-root", type=Path, default=os.environ.get("SWEEP_DATA_ROOT"))
-    parser.add_argument("--cache", type=Path, default=Path("cache"))
+    parser.add_argument("--cache", type=Path, default=environment.cache_folder())
     given = parser.parse_args()
     root = None if given.data_root is None else Path(given.data_root)
     every: dict[Pair, Trials] = {}
