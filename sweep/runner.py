@@ -158,7 +158,7 @@ class Run:
                 options.tensorboard,
             )
             while True:
-                plan, controls = strategies.grid(experiment, self.search, ledger, self._given_up)
+                plan, controls = strategies.grid(experiment, self.search, ledger, self._given_up, self._wanted)
                 self._controls = {trial.id for chosen, own in controls.items() if self._wanted(chosen) for trial in own}
                 ledger.set_plan(plan)
                 ledger.set_meta(

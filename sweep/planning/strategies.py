@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -43,7 +43,13 @@ class Plan(NamedTuple):
     controls: dict[Trial, list[Trial]]
 
 
-def grid(experiment: Experiment, search: Sequence[Trial], ledger: Ledger, given_up: Container[str]) -> Plan:
+def grid(
+    experiment: Experiment,
+    search: Sequence[Trial],
+    ledger: Ledger,
+    given_up: Container[str],
+    wanted: Callable[[Trial], bool] = lambda _: True,
+) -> Plan:
     """The search trials and, for the cells whose search is complete, more seeds of what it chose, and its controls.
 
     Where what chooses compares the trials of a pair, that search is complete with the whole pair's.
@@ -53,6 +59,7 @@ def grid(experiment: Experiment, search: Sequence[Trial], ledger: Ledger, given_
         search: its search trials.
         ledger: what ran so far.
         given_up: trials that failed in this run, which does not try them again.
+        wanted: which of the search this run is to see finished; the others hold up no choice among a pair's trials.
     """
     states = ledger.states()
     waiting = {
@@ -62,7 +69,7 @@ def grid(experiment: Experiment, search: Sequence[Trial], ledger: Ledger, given_
     }
     complete = {trial.id for trial in search if trial.cell not in waiting}
     if experiment.confirm.settings == "chosen":
-        pairs = {cell.pair for cell in waiting}
+        pairs = {trial.pair for trial in search if trial.cell in waiting and wanted(trial)}
         complete -= {trial.id for trial in search if trial.pair in pairs and _compares_over_pair(experiment, trial)}
     found = selection.reported(ledger, everything=True)  # a control of a former plan may be of the search now
     found = found[found["id"].isin(complete)].assign(role="search")

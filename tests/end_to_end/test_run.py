@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.whole_run import DIE_AFTER, EXPERIMENT, die_after, one_at_a_time, read, run, table
 from transfer_sweep.reports import selection
+from transfer_sweep.reports.criteria import registry
 from transfer_sweep.reports.ledger.ledger import Ledger
 
 pytestmark = pytest.mark.ray
@@ -40,7 +41,10 @@ def test_what_may_be_a_trials_last_report_has_every_criterion(uninterrupted: Pat
     trials, epochs = read(uninterrupted)
     methods = dict(zip(trials["id"], trials["method"], strict=True))
     jda = epochs[epochs["trial"].map(methods) == "jda"]
-    recorded = {epoch: {frozenset(json.loads(text)) for text in own} for epoch, own in jda.groupby("epoch")["criteria"]}
+    recorded = {
+        epoch: {frozenset(registry.by_name(json.loads(text))) for text in own}
+        for epoch, own in jda.groupby("epoch")["criteria"]
+    }
     every = set(selection.PER_TRIAL) - {"reverse_validation"}
     for epoch, (names,) in recorded.items():
         assert (every <= names) == (epoch in (2, 6)), epoch  # the rung, where some were stopped, and the end
@@ -185,8 +189,8 @@ def test_confirmation_runs_the_choice_with_more_seeds(tmp_path: Path) -> None:
     assert confirm["params"].nunique() == 1
     assert set(confirm["state"]) == {"done"}
     with Ledger(tmp_path / "small" / "ledger.sqlite") as ledger:
-        found = selection.candidates(ledger)
-    chosen = selection.choose(found)
+        found = selection.with_derived(selection.candidates(ledger))
+    chosen = selection.choose(found, selection.AUTO)
     assert set(confirm["params"]) == set(chosen["params"])
     (summary,) = selection.summarize(found, chosen).to_dict("records")
     mine = found[found["params"] == chosen["params"].iloc[0]]["target_accuracy"]

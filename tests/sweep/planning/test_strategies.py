@@ -1,5 +1,6 @@
 """What a pass is to run beside the search: more seeds of what was chosen, once that is sure."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -47,12 +48,14 @@ def test_what_compares_the_trials_of_a_pair_chooses_when_its_whole_search_is_com
             if trial != late:
                 done(ledger, trial)
 
-        def confirmed() -> set[tuple[str, str]]:
-            plan = strategies.grid(wanted, search, ledger, given_up=()).trials
+        def confirmed(asked: Callable[[Trial], bool] = lambda _: True) -> set[tuple[str, str]]:
+            plan = strategies.grid(wanted, search, ledger, given_up=(), wanted=asked).trials
             return {(trial.method, str(trial.pair)) for trial in plan if trial.role == "confirm"}
 
         everything = {(trial.method, str(trial.pair)) for trial in search}
         waiting = {(method, str(late.pair)) for method in {"jda", *waits}}
         assert confirmed() == everything - waiting
+        # What --only leaves out holds nothing up.
+        assert confirmed(lambda trial: trial.method != "jda") == everything - {("jda", str(late.pair))}
         done(ledger, late)
         assert confirmed() == everything
