@@ -180,7 +180,9 @@ Engine._specs = with_one_broken
 
 
 def test_confirmation_runs_the_choice_with_more_seeds(tmp_path: Path) -> None:
-    (tmp_path / "small.yaml").write_text(EXPERIMENT + "confirm: {seeds: 3}\n")
+    # By what stops trials: the chosen one ran to its end.
+    criterion = f"criterion: {selection.STOPPING}\n"
+    (tmp_path / "small.yaml").write_text(EXPERIMENT + criterion + "confirm: {seeds: 3}\n")
     done = run(tmp_path, "--only", "method=jda")
     assert done.returncode == 0, done.stderr
     trials, _ = read(tmp_path)
@@ -189,8 +191,8 @@ def test_confirmation_runs_the_choice_with_more_seeds(tmp_path: Path) -> None:
     assert confirm["params"].nunique() == 1
     assert set(confirm["state"]) == {"done"}
     with Ledger(tmp_path / "small" / "ledger.sqlite") as ledger:
-        found = selection.with_derived(selection.candidates(ledger))
-    chosen = selection.choose(found, selection.AUTO)
+        found = selection.candidates(ledger)
+    chosen = selection.choose(found, selection.STOPPING)
     assert set(confirm["params"]) == set(chosen["params"])
     (summary,) = selection.summarize(found, chosen).to_dict("records")
     mine = found[found["params"] == chosen["params"].iloc[0]]["target_accuracy"]
