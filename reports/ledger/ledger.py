@@ -12,7 +12,7 @@ import math
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,7 +21,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from transfer_sweep import UserError
-from transfer_sweep.reports.ledger.records import EpochReport, Pair, Trial, TrialState, canonical
+from transfer_sweep.reports.ledger.records import EpochReport, Trial, TrialState, canonical
 from transfer_sweep.reports.ledger.schema import MIGRATIONS, SCHEMA_VERSION
 
 FILE = "ledger.sqlite"
@@ -280,11 +280,6 @@ class Ledger:
         epochs = self._db.execute("SELECT count(*) FROM epochs").fetchone()[0]
         query = "SELECT count(*) FROM trials WHERE position IS NOT NULL AND state IN ('pending', 'running')"
         return int(epochs), int(self._db.execute(query).fetchone()[0])
-
-    def ids(self, wanted: Callable[[str, Pair], bool]) -> list[str]:
-        """The trials whose method and pair are wanted, of former plans too."""
-        rows = self._db.execute("SELECT id, method, source, target FROM trials")
-        return [key for key, method, source, target in rows if wanted(method, Pair(source, target))]
 
     def seconds(self) -> float:
         """Time spent in the epochs of the current plan's trials."""
